@@ -1,0 +1,23 @@
+import type { Config } from './config.ts'
+import type { Db } from './db/connect.ts'
+import type { Hot } from './db/hot.ts'
+import type { Clock } from './platform/clock.ts'
+import type { Fetch } from './platform/fetch.ts'
+import type { Log } from './platform/log.ts'
+import type { Metrics } from './platform/metrics.ts'
+import type { Passwords } from './platform/passwords.ts'
+import type { Keyring } from './platform/secrets.ts'
+
+/** What every room is handed: the outside world, opened once by main.ts (or by a test). */
+export interface Services {
+  config: Config
+  clock: Clock
+  db: Db
+  /** Gathered reads and grouped commits of what a sign-in and a token request touch. */
+  hot: Hot
+  keyring: Keyring
+  passwords: Passwords
+  fetch: Fetch
+  log: Log
+  metrics: Metrics
+}
