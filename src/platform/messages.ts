@@ -1,0 +1,94 @@
+import type { Transporter } from 'nodemailer'
+import type { Fetch } from './fetch.ts'
+
+/** A message as its reader will see it; `code` and `link` say again what the texts hold. */
+export interface Message {
+  to: string
+  channel: 'email' | 'sms'
+  subject: string
+  text: string
+  html: string
+  code?: string
+  link?: string
+}
+
+export interface Messages {
+  /** Rejects where the message could not be handed on, so that whoever asked tries again later. */
+  deliver(message: Message): Promise<void>
+}
+
+/**
+ * Sends mail by SMTP, and text messages by a POST of `{"to", "text"}`. The inbox of development gets what was sent,
+ * and is enough on its own where nothing is set for a channel.
+ */
+export const openMessages = ({
+  smtpUrl,
+  mailFrom,
+  smsUrl,
+  fetch,
+  inbox,
+}: {
+  smtpUrl?: string
+  mailFrom: string
+  smsUrl?: string
+  fetch: Fetch
+  inbox?: (message: Message) => Promise<void>
+}): Messages => {
+  const senders: Record<Message['channel'], Send | undefined> = {
+    email: smtpUrl ? mailer(smtpUrl, mailFrom) : undefined,
+    sms: smsUrl ? texter(smsUrl, fetch) : undefined,
+  }
+  return {
+    async deliver(message) {
+      if (message.channel === 'email') checkMail(message)
+      const send = senders[message.channel]
+      if (!send && !inbox) throw new Error(`Nothing is set up to send by ${message.channel}`)
+      await send?.(message)
+      await inbox?.(message)
+    },
+  }
+}
+
+type Send = (message: Message) => Promise<void>
+
+/** Milliseconds; parameters of SMTP_URL go before them. */
+const timeouts = { dnsTimeout: 5_000, connectionTimeout: 5_000, greetingTimeout: 5_000, socketTimeout: 10_000 }
+
+const mailer = (url: string, from: string): Send => {
+  let transport: Promise<Transporter> | undefined
+  return async ({ to, subject, text, html }) => {
+    transport ??= openTransport(url)
+    await (await transport).sendMail({
+      from,
+      to: { name: '', address: to },
+      subject,
+      text,
+      html,
+      // RFC 3834 section 5: away-messages must not answer this one.
+      headers: { 'Auto-Submitted': 'auto-generated' },
+      disableFileAccess: true,
+      disableUrlAccess: true,
+    })
+  }
+}
+
+const openTransport = async (url: string): Promise<Transporter> => {
+  const { createTransport } = await import('nodemailer')
+  return createTransport({ ...timeouts, url })
+}
+
+const texter =
+  (url: string, fetch: Fetch): Send =>
+  async ({ to, text }) => {
+    const body = JSON.stringify({ to, text })
+    const { status } = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    if (status < 200 || status > 299) throw new Error(`The server of SMS_URL answered ${status}`)
+  }
+
+// One address and nothing else: a line break adds a header, a comma a second reader, a bracket hides the real one.
+const oneAddress = /^[^\s\p{C}@<>()[\]\\,;:"]+@[^\s\p{C}@<>()[\]\\,;:"]+$/u
+
+const checkMail = ({ to, subject }: Message): void => {
+  if (!oneAddress.test(to)) throw new Error('A mail must go to one address')
+  if (/\p{Cc}/u.test(subject)) throw new Error("A mail's subject must be one line")
+}
