@@ -1,0 +1,45 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { findChromium } from './chromium.ts'
+import { type Outcome, runLoudly, summarise } from './run.ts'
+
+// Files wait for the database and for hashes more than they compute.
+const atOnce = Math.max(2, availableParallelism())
+
+const check = () => runLoudly({ name: 'check', command: ['node', 'scripts/check.ts'] })
+
+const units = () =>
+  runLoudly({
+    name: 'unit and HTTP tests',
+    command: [
+      'node',
+      '--test',
+      '--test-global-setup=scripts/test-setup.ts',
+      `--test-concurrency=${atOnce}`,
+      '--test-timeout=120000',
+      'src/**/*.test.ts',
+      'bench/**/*.test.ts',
+    ],
+  })
+
+// Pictures and traces go to a folder of their own: Playwright empties it first, also under the feet of another run.
+const browser = async (): Promise<Outcome> => {
+  const folder = await mkdtemp(join(tmpdir(), 'lido-e2e-'))
+  const outcome = await runLoudly({
+    name: 'browser tests',
+    command: ['playwright', 'test', '--config=e2e/playwright.config.ts', '--reporter=list', `--output=${folder}`],
+    env: { CHROMIUM_PATH: findChromium() },
+  })
+  if (outcome.code === 0) await rm(folder, { recursive: true, force: true })
+  else console.error(`Pictures and traces are in ${folder}`)
+  return outcome
+}
+
+const outcomes: Outcome[] = []
+for (const stage of [check, units, browser]) {
+  outcomes.push(await stage())
+  if (outcomes.at(-1)?.code !== 0) break
+}
+console.log(`\n${summarise(outcomes)}`)
+process.exitCode = outcomes.at(-1)?.code ?? 1

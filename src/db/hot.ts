@@ -1,0 +1,334 @@
+import type pg from 'pg'
+import { gather } from './gather.ts'
+import { type AttemptRow, type EventRow, isEmpty, keyOf, type Work } from './work.ts'
+
+/** A person as the hot path needs them; credentials come along only with an attempt. */
+export interface Account {
+  poolId: string
+  id: string
+  status: 'new' | 'active' | 'inactive' | 'deleted'
+  profile: Record<string, unknown>
+  metadata: Record<string, unknown>
+  updatedAt: Date
+  identifiers: { kind: 'email' | 'mobile' | 'username'; value: string; typed: string; verified: boolean }[]
+  credentials: { id: string; kind: string; data: Record<string, unknown> }[]
+}
+
+/** One artifact with everything that the request around it will ask for next. */
+export interface Loaded {
+  id: string
+  kind: string
+  payload: Record<string, unknown>
+  consumedAt: Date | null
+  successor: string | null
+  expiresAt: Date
+  grant: { payload: Record<string, unknown>; expiresAt: Date } | undefined
+  session: { payload: Record<string, unknown>; expiresAt: Date } | undefined
+  attempt: AttemptRow | undefined
+  account: Account | undefined
+}
+
+/** Why a work was not written: somebody else was first. Nothing of it is in the database then. */
+export type Lost = 'consumed' | 'stale' | undefined
+
+export interface Hot {
+  /** An artifact by the hash of what its holder presented. */
+  load(workspaceId: string, id: string): Promise<Loaded | undefined>
+  /** A session by the uid that tokens remember it by. */
+  loadByUid(workspaceId: string, uid: string): Promise<Loaded | undefined>
+  /** Writes all of a work in one durable statement, or nothing of it. */
+  commit(work: Work): Promise<Lost>
+}
+
+/** Opens the gathered reads and grouped commits over a pool; docs/decisions/004-grouped-commits.md says why. */
+export const openHot = (pool: pg.Pool): Hot => {
+  const loadOne = gather<Wanted, Loaded | undefined>({ lanes: 2, most: 128, run: (wanted) => loadAll(pool, wanted) })
+  const commitOne = gather<Work, Lost>({ lanes: 2, most: 64, keys: keysOf, run: (works) => commitAll(pool, works) })
+  return {
+    load: (workspaceId, id) => loadOne({ workspaceId, id }),
+    loadByUid: (workspaceId, uid) => loadOne({ workspaceId, uid }),
+    commit: async (work) => (isEmpty(work) ? undefined : commitOne(work)),
+  }
+}
+
+type Wanted = { workspaceId: string; id: string } | { workspaceId: string; uid: string }
+
+const loadSql = `
+select wanted.position::int as position, a.id, a.kind, a.payload, a.consumed_at, a.successor, a.expires_at,
+  g.payload as grant_payload, g.expires_at as grant_expires_at,
+  s.payload as session_payload, s.expires_at as session_expires_at,
+  t.id as attempt_id, t.version, t.pool_id as attempt_pool_id, t.identifier_kind, t.identifier_value,
+  t.data as attempt_data, t.expires_at as attempt_expires_at,
+  u.pool_id, u.id as user_id, u.status, u.profile, u.metadata, u.updated_at,
+  case when u.id is not null then (
+    select jsonb_agg(jsonb_build_object('kind', n.kind, 'value', n.value, 'typed', n.typed,
+      'verified', n.verified_at is not null) order by n.created_at, n.value)
+    from identifiers n where n.pool_id = u.pool_id and n.user_id = u.id) end as identifiers,
+  case when u.id is not null and t.id is not null then (
+    select jsonb_agg(jsonb_build_object('id', c.id, 'kind', c.kind, 'data', c.data) order by c.id)
+    from credentials c where c.pool_id = u.pool_id and c.user_id = u.id) end as credentials
+from rows from (unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[])) with ordinality
+  as wanted (workspace_id, id, uid, position)
+join lateral (
+  select * from artifacts x where wanted.id is not null and x.workspace_id = wanted.workspace_id and x.id = wanted.id
+  union all
+  select * from artifacts x
+  where wanted.uid is not null and x.workspace_id = wanted.workspace_id and x.uid = wanted.uid and x.kind = 'Session'
+) a on true
+left join artifacts g on g.workspace_id = a.workspace_id and g.id = a.grant_id
+left join artifacts s on s.workspace_id = a.workspace_id and s.uid = a.session_uid and s.kind = 'Session'
+left join attempts t on a.kind = 'Interaction' and t.workspace_id = a.workspace_id and t.id = a.id
+left join identifiers i on i.pool_id = t.pool_id and i.kind = t.identifier_kind and i.value = t.identifier_value
+left join users u on u.pool_id = coalesce(a.pool_id, i.pool_id) and u.id = coalesce(a.user_id, i.user_id)`
+
+const loadAll = async (pool: pg.Pool, wanted: Wanted[]): Promise<(Loaded | undefined)[]> => {
+  const { rows } = await pool.query<LoadedRow>(loadSql, [
+    wanted.map(({ workspaceId }) => workspaceId),
+    wanted.map((one) => ('id' in one ? one.id : null)),
+    wanted.map((one) => ('uid' in one ? one.uid : null)),
+  ])
+  const found: (Loaded | undefined)[] = wanted.map(() => undefined)
+  for (const row of rows) found[row.position - 1] = loadedFrom(row, wanted[row.position - 1] as Wanted)
+  return found
+}
+
+interface LoadedRow {
+  position: number
+  id: string
+  kind: string
+  payload: Record<string, unknown>
+  consumed_at: Date | null
+  successor: string | null
+  expires_at: Date
+  grant_payload: Record<string, unknown> | null
+  grant_expires_at: Date
+  session_payload: Record<string, unknown> | null
+  session_expires_at: Date
+  attempt_id: string | null
+  version: number
+  attempt_pool_id: string | null
+  identifier_kind: string | null
+  identifier_value: string | null
+  attempt_data: Record<string, unknown>
+  attempt_expires_at: Date
+  pool_id: string
+  user_id: string | null
+  status: Account['status']
+  profile: Record<string, unknown>
+  metadata: Record<string, unknown>
+  updated_at: Date
+  identifiers: Account['identifiers'] | null
+  credentials: Account['credentials'] | null
+}
+
+const loadedFrom = (row: LoadedRow, { workspaceId }: Wanted): Loaded => ({
+  id: row.id,
+  kind: row.kind,
+  payload: row.payload,
+  consumedAt: row.consumed_at,
+  successor: row.successor,
+  expiresAt: row.expires_at,
+  grant: row.grant_payload ? { payload: row.grant_payload, expiresAt: row.grant_expires_at } : undefined,
+  session: row.session_payload ? { payload: row.session_payload, expiresAt: row.session_expires_at } : undefined,
+  attempt: row.attempt_id ? attemptFrom(row, workspaceId) : undefined,
+  account: row.user_id ? accountFrom(row, row.user_id) : undefined,
+})
+
+const attemptFrom = (row: LoadedRow, workspaceId: string): AttemptRow => ({
+  workspaceId,
+  id: row.id,
+  version: row.version,
+  poolId: row.attempt_pool_id ?? undefined,
+  identifierKind: row.identifier_kind ?? undefined,
+  identifierValue: row.identifier_value ?? undefined,
+  data: row.attempt_data,
+  expiresAt: row.attempt_expires_at,
+})
+
+const accountFrom = (row: LoadedRow, id: string): Account => ({
+  poolId: row.pool_id,
+  id,
+  status: row.status,
+  profile: row.profile,
+  metadata: row.metadata,
+  updatedAt: row.updated_at,
+  identifiers: row.identifiers ?? [],
+  credentials: row.credentials ?? [],
+})
+
+// One statement, so one durable commit: first what may be lost (single use, attempt versions), then all the rest of
+// the works that won. Rows are locked in key order, so that two nodes with the same rows cannot block each other.
+const commitSql = `
+with wanted as (
+  select * from jsonb_to_recordset($1::jsonb -> 'consumptions')
+    as x (unit int, workspace_id uuid, id text, at timestamptz, successor text)
+), locked as (
+  select a.workspace_id, a.id from artifacts a join wanted w on w.workspace_id = a.workspace_id and w.id = a.id
+  where a.consumed_at is null order by a.workspace_id, a.id for update of a
+), consumed as (
+  update artifacts a set consumed_at = w.at, successor = w.successor
+  from wanted w join locked l on l.workspace_id = w.workspace_id and l.id = w.id
+  where a.workspace_id = w.workspace_id and a.id = w.id and a.consumed_at is null
+  returning w.unit
+), tried as (
+  select * from jsonb_to_recordset($1::jsonb -> 'attempts') as x (unit int, workspace_id uuid, id text, version int,
+    pool_id uuid, identifier_kind text, identifier_value text, data jsonb, expires_at timestamptz)
+), attempted as (
+  insert into attempts (workspace_id, id, version, pool_id, identifier_kind, identifier_value, data, expires_at)
+  select workspace_id, id, version, pool_id, identifier_kind, identifier_value, data, expires_at from tried
+  on conflict (workspace_id, id) do update set version = excluded.version, pool_id = excluded.pool_id,
+    identifier_kind = excluded.identifier_kind, identifier_value = excluded.identifier_value, data = excluded.data
+  where attempts.version = excluded.version - 1
+  returning workspace_id, id
+), lost as (
+  select w.unit, 'consumed' as why from wanted w where w.unit not in (select unit from consumed)
+  union all
+  select t.unit, 'stale' from tried t
+  where not exists (select from attempted d where d.workspace_id = t.workspace_id and d.id = t.id)
+), stored as (
+  insert into artifacts (workspace_id, id, kind, payload, grant_id, uid, session_uid, pool_id, user_id, client_id, expires_at)
+  select workspace_id, id, kind, payload, grant_id, uid, session_uid, pool_id, user_id, client_id, expires_at
+  from jsonb_to_recordset($1::jsonb -> 'puts') as x (unit int, workspace_id uuid, id text, kind text, payload jsonb,
+    grant_id text, uid text, session_uid text, pool_id uuid, user_id uuid, client_id text, expires_at timestamptz)
+  where x.unit not in (select unit from lost)
+  on conflict (workspace_id, id) do update set payload = excluded.payload, pool_id = excluded.pool_id,
+    user_id = excluded.user_id, expires_at = excluded.expires_at
+), dropped as (
+  delete from artifacts a using jsonb_to_recordset($1::jsonb -> 'drops') as x (unit int, workspace_id uuid, id text)
+  where a.workspace_id = x.workspace_id and a.id = x.id and x.unit not in (select unit from lost)
+), logged as (
+  insert into events (id, type, workspace_id, pool_id, user_id, client_id, data, at)
+  select id, type, workspace_id, pool_id, user_id, client_id, data, at
+  from jsonb_to_recordset($1::jsonb -> 'events') as x (unit int, id uuid, type text, workspace_id uuid, pool_id uuid,
+    user_id uuid, client_id text, data jsonb, at timestamptz)
+  where x.unit not in (select unit from lost)
+), seen as (
+  update users u set last_sign_in_at = x.at
+  from jsonb_to_recordset($1::jsonb -> 'signed_in') as x (unit int, pool_id uuid, user_id uuid, at timestamptz)
+  where u.pool_id = x.pool_id and u.id = x.user_id and x.unit not in (select unit from lost)
+), forgiven as (
+  delete from limits l using jsonb_to_recordset($1::jsonb -> 'forgiven') as x (unit int, key text)
+  where l.key = x.key and x.unit not in (select unit from lost)
+), charged as (
+  insert into limits as l (key, points, resets_at)
+  select key, count(*), max(resets_at) from jsonb_to_recordset($1::jsonb -> 'charges')
+    as x (key text, resets_at timestamptz)
+  group by key order by key
+  on conflict (key) do update set
+    points = case when l.resets_at <= ($1::jsonb ->> 'at')::timestamptz then excluded.points else l.points + excluded.points end,
+    resets_at = case when l.resets_at <= ($1::jsonb ->> 'at')::timestamptz then excluded.resets_at else l.resets_at end
+)
+select unit, why from lost`
+
+const commitAll = async (pool: pg.Pool, works: Work[]): Promise<Lost[]> => {
+  try {
+    return await commitTogether(pool, works)
+  } catch (error) {
+    // One work that the database refuses must not take its company down.
+    if (works.length === 1 || isRetriable(error)) throw error
+    const outcomes: Lost[] = []
+    for (const work of works) outcomes.push(...(await commitTogether(pool, [work])))
+    return outcomes
+  }
+}
+
+const commitTogether = async (pool: pg.Pool, works: Work[], triesLeft = 3): Promise<Lost[]> => {
+  try {
+    const { rows } = await pool.query<{ unit: number; why: Lost }>(commitSql, [documentOf(works)])
+    const outcomes: Lost[] = works.map(() => undefined)
+    for (const { unit, why } of rows) outcomes[unit] = why
+    return outcomes
+  } catch (error) {
+    if (isRetriable(error) && triesLeft > 1) return commitTogether(pool, works, triesLeft - 1)
+    throw error
+  }
+}
+
+const isRetriable = (error: unknown): boolean => {
+  const code = (error as { code?: unknown }).code
+  return code === '40P01' || code === '40001'
+}
+
+const keysOf = (work: Work): string[] => [
+  ...work.puts.keys(),
+  ...work.drops.keys(),
+  ...work.consumptions.keys(),
+  ...[...work.attempts.keys()].map((key) => `attempt:${key}`),
+  ...work.signedIn.map(({ userId }) => `user:${userId}`),
+]
+
+const documentOf = (works: Work[]): string => {
+  const all = <One, Row>(rows: (work: Work) => Iterable<One>, row: (one: One) => Row) =>
+    works.flatMap((work, unit) => Array.from(rows(work), (one) => ({ unit, ...row(one) })))
+  const byKey = <Row extends { workspace_id: string; id: string }>(rows: Row[]) =>
+    rows.sort((one, other) => (keyOfRow(one) < keyOfRow(other) ? -1 : 1))
+  return JSON.stringify({
+    consumptions: all(
+      (work) => work.consumptions.values(),
+      (one) => ({ workspace_id: one.workspaceId, id: one.id, at: one.at, successor: one.successor }),
+    ),
+    attempts: byKey(all((work) => work.attempts.values(), attemptDocument)),
+    puts: byKey(
+      all(
+        (work) => work.puts.values(),
+        (one) => ({
+          workspace_id: one.workspaceId,
+          id: one.id,
+          kind: one.kind,
+          payload: one.payload,
+          grant_id: one.grantId,
+          uid: one.uid,
+          session_uid: one.sessionUid,
+          pool_id: one.poolId,
+          user_id: one.userId,
+          client_id: one.clientId,
+          expires_at: one.expiresAt,
+        }),
+      ),
+    ),
+    drops: byKey(
+      all(
+        (work) => work.drops.values(),
+        (one) => ({ workspace_id: one.workspaceId, id: one.id }),
+      ),
+    ),
+    events: all((work) => work.events, eventDocument),
+    signed_in: all(
+      (work) => work.signedIn,
+      (one) => ({ pool_id: one.poolId, user_id: one.userId, at: one.at }),
+    ),
+    at: works.flatMap((work) => work.charges).at(-1)?.at,
+    charges: all(
+      (work) => work.charges,
+      (one) => ({ key: one.key, resets_at: one.resetsAt }),
+    ),
+    forgiven: all(
+      (work) => work.forgiven,
+      (key) => ({ key }),
+    ),
+  })
+}
+
+const keyOfRow = (row: { workspace_id: string; id: string }) => keyOf({ workspaceId: row.workspace_id, id: row.id })
+
+const attemptDocument = (one: AttemptRow) => ({
+  workspace_id: one.workspaceId,
+  id: one.id,
+  version: one.version,
+  pool_id: one.poolId,
+  identifier_kind: one.identifierKind,
+  identifier_value: one.identifierValue,
+  data: one.data,
+  expires_at: one.expiresAt,
+})
+
+const eventDocument = (one: EventRow) => ({
+  id: one.id,
+  type: one.type,
+  workspace_id: one.workspaceId,
+  pool_id: one.poolId,
+  user_id: one.userId,
+  client_id: one.clientId,
+  data: one.data,
+  at: one.at,
+})

@@ -1,0 +1,161 @@
+import type { ColumnType, Generated } from 'kysely'
+
+type Json<T> = ColumnType<T, string, string>
+type At = ColumnType<Date, Date | undefined, Date>
+type MaybeAt = ColumnType<Date | null, Date | null | undefined, Date | null>
+
+/** Every table, as the program sees it (camelCase); the constraints are in migrations/. */
+export interface Database {
+  workspaces: {
+    id: string
+    slug: string
+    name: string
+    status: ColumnType<'active' | 'inactive', 'active' | 'inactive' | undefined>
+    settings: Json<Record<string, unknown>>
+    createdAt: At
+    updatedAt: At
+  }
+  pools: {
+    id: string
+    slug: string
+    name: string
+    description: Generated<string>
+    color: Generated<string>
+    kind: 'local' | 'external' | 'federated'
+    status: ColumnType<'active' | 'inactive', 'active' | 'inactive' | undefined>
+    settings: Json<Record<string, unknown>>
+    createdAt: At
+    updatedAt: At
+  }
+  clients: {
+    workspaceId: string
+    id: string
+    status: ColumnType<'active' | 'inactive', 'active' | 'inactive' | undefined>
+    metadata: Json<Record<string, unknown>>
+    secretHash: string | null
+    createdAt: At
+    updatedAt: At
+  }
+  connections: {
+    workspaceId: string
+    id: string
+    poolId: string
+    name: string
+    position: Generated<number>
+    enabled: Generated<boolean>
+    hidden: Generated<boolean>
+    domains: Generated<string[]>
+    amr: ColumnType<string[] | null, string[] | null | undefined>
+    mapping: Json<Record<string, string>>
+    createdAt: At
+    updatedAt: At
+  }
+  signingKeys: {
+    workspaceId: string
+    id: string
+    alg: 'RS256' | 'ES256' | 'EdDSA' | 'PS256'
+    publicJwk: Json<Record<string, unknown>>
+    privateSealed: string
+    signsFrom: ColumnType<Date, Date>
+    signsUntil: MaybeAt
+    publishedUntil: MaybeAt
+    createdAt: At
+  }
+  users: {
+    poolId: string
+    id: string
+    status: 'new' | 'active' | 'inactive' | 'deleted'
+    authority: ColumnType<'local' | 'linked' | 'migrated', 'local' | 'linked' | 'migrated' | undefined>
+    profile: Json<Record<string, unknown>>
+    metadata: Json<Record<string, unknown>>
+    createdAt: At
+    updatedAt: At
+    lastSignInAt: MaybeAt
+  }
+  identifiers: {
+    poolId: string
+    kind: 'email' | 'mobile' | 'username'
+    value: string
+    userId: string
+    typed: string
+    verifiedAt: MaybeAt
+    createdAt: At
+  }
+  credentials: {
+    poolId: string
+    id: string
+    userId: string
+    kind: string
+    data: Json<Record<string, unknown>>
+    createdAt: At
+    usedAt: MaybeAt
+  }
+  consents: {
+    workspaceId: string
+    clientId: string
+    userId: string
+    poolId: string
+    scopes: string[]
+    updatedAt: At
+  }
+  events: {
+    id: string
+    type: string
+    workspaceId: string | null
+    poolId: string | null
+    userId: string | null
+    clientId: string | null
+    data: Json<Record<string, unknown>>
+    at: ColumnType<Date, Date>
+  }
+  artifacts: {
+    workspaceId: string
+    id: string
+    kind: string
+    payload: Json<Record<string, unknown>>
+    grantId: string | null
+    uid: string | null
+    sessionUid: string | null
+    poolId: string | null
+    userId: string | null
+    clientId: string | null
+    consumedAt: Date | null
+    successor: string | null
+    expiresAt: Date
+  }
+  attempts: {
+    workspaceId: string
+    id: string
+    version: number
+    poolId: string | null
+    identifierKind: string | null
+    identifierValue: string | null
+    data: Json<Record<string, unknown>>
+    expiresAt: Date
+  }
+  challenges: {
+    poolId: string
+    id: string
+    purpose: string
+    boundTo: string
+    codeHash: string
+    tokenHash: string | null
+    userId: string | null
+    data: Json<Record<string, unknown>>
+    tries: Generated<number>
+    maxTries: number
+    consumedAt: MaybeAt
+    expiresAt: Date
+  }
+  limits: {
+    key: string
+    points: number
+    resetsAt: Date
+  }
+  inbox: {
+    id: string
+    recipient: string
+    message: Json<Record<string, unknown>>
+    sentAt: Date
+  }
+}
