@@ -1,0 +1,55 @@
+import type { Db } from '../db/connect.ts'
+import type { EventRow } from '../db/work.ts'
+import { uuidv7 } from '../platform/secrets.ts'
+
+/** Every event there is, with what it tells. A new one is a line here. */
+export type Happening =
+  | { type: 'sign_in.succeeded'; data: { methods: string[]; interaction?: string; grant_type?: string } }
+  | { type: 'sign_in.failed'; data: { method: string; why: string; identifier_kind?: string; grant_type?: string } }
+  | { type: 'sign_in.refused'; data: { why: string } }
+  | { type: 'user.registered'; data: { identifier_kind: string } }
+  | { type: 'user.created'; data: { by: string } }
+  | { type: 'user.recovered'; data: Record<string, never> }
+  | { type: 'user.registration_repeated'; data: Record<string, never> }
+  | { type: 'consent.given'; data: { scopes: string[] } }
+  | { type: 'consent.denied'; data: { scopes: string[] } }
+  | { type: 'refresh_token.reused'; data: Record<string, never> }
+  | { type: 'code.reused'; data: Record<string, never> }
+  | { type: 'session.ended'; data: Record<string, never> }
+  | { type: 'keys.rotated'; data: { algorithms: string[] } }
+  | { type: 'workspace.created' | 'pool.created' | 'client.created' | 'connection.created'; data: { name: string } }
+
+/** Whom and what an event is about. */
+export interface About {
+  workspaceId?: string | undefined
+  poolId?: string | undefined
+  userId?: string | undefined
+  clientId?: string | undefined
+}
+
+/** An event as a row, for a work that is committed later. */
+export const event = (at: Date, about: About, { type, data }: Happening): EventRow => ({
+  id: uuidv7(at),
+  type,
+  ...about,
+  data,
+  at,
+})
+
+/** Writes an event in the transaction of the change that it tells of. */
+export const record = async (db: Db, at: Date, about: About, happening: Happening): Promise<void> => {
+  const row = event(at, about, happening)
+  await db
+    .insertInto('events')
+    .values({
+      id: row.id,
+      type: row.type,
+      workspaceId: row.workspaceId ?? null,
+      poolId: row.poolId ?? null,
+      userId: row.userId ?? null,
+      clientId: row.clientId ?? null,
+      data: JSON.stringify(row.data),
+      at: row.at,
+    })
+    .execute()
+}

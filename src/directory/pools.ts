@@ -1,0 +1,85 @@
+import { z } from 'zod'
+import type { Db } from '../db/connect.ts'
+import { Problem } from '../platform/problem.ts'
+import { uuidv7 } from '../platform/secrets.ts'
+import * as audit from './audit.ts'
+
+const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
+
+/** What an operator may set for a pool; stored as it is typed, with every default filled in when read. */
+export const poolSettings = z.object({
+  identifiers: z
+    .array(z.enum(['email', 'mobile', 'username']))
+    .min(1)
+    .default(['email']),
+  sign_in_methods: z
+    .array(z.enum(['password', 'email_code']))
+    .min(1)
+    .default(['password', 'email_code']),
+  self_registration: z.boolean().default(false),
+  user_schema: z.record(z.string(), z.unknown()).default({ type: 'object', properties: {}, required: [] }),
+  metadata_schema: z.record(z.string(), z.unknown()).default({}),
+  password_policy: z.object({ min_length: z.int().min(8).max(128).default(12) }).prefault({}),
+  code_policy: z
+    .object({
+      length: z.int().min(6).max(10).default(6),
+      lifetime_seconds: z.int().min(60).max(600).default(600),
+      attempts: z.int().min(1).max(5).default(5),
+    })
+    .prefault({}),
+})
+export type PoolSettings = z.infer<typeof poolSettings>
+
+const newPool = z.object({
+  slug,
+  name: z.string().min(1).max(200),
+  description: z.string().max(1000).default(''),
+  color: z
+    .string()
+    .regex(/^#[0-9a-f]{6}$/)
+    .default('#1f6feb'),
+  kind: z.literal('local').default('local'),
+  settings: poolSettings.prefault({}),
+})
+
+/** A directory of users, with its settings complete. */
+export interface Pool {
+  id: string
+  slug: string
+  name: string
+  description: string
+  color: string
+  kind: 'local' | 'external' | 'federated'
+  status: 'active' | 'inactive'
+  settings: PoolSettings
+}
+
+export const poolFrom = (row: Omit<Pool, 'settings'> & { settings: unknown }): Pool => ({
+  id: row.id,
+  slug: row.slug,
+  name: row.name,
+  description: row.description,
+  color: row.color,
+  kind: row.kind,
+  status: row.status,
+  settings: poolSettings.parse(row.settings),
+})
+
+/** Makes a pool. Throws `conflict` where the slug is taken. */
+export const create = async (db: Db, at: Date, input: z.input<typeof newPool>): Promise<Pool> => {
+  const { settings, ...pool } = newPool.parse(input)
+  const row = await db
+    .insertInto('pools')
+    .values({ id: uuidv7(at), ...pool, settings: JSON.stringify(settings) })
+    .onConflict((conflict) => conflict.column('slug').doNothing())
+    .returningAll()
+    .executeTakeFirst()
+  if (!row) throw new Problem('conflict', { detail: `A pool with the slug "${pool.slug}" exists.` })
+  await audit.record(db, at, { poolId: row.id }, { type: 'pool.created', data: { name: pool.name } })
+  return poolFrom(row)
+}
+
+export const findBySlug = async (db: Db, wanted: string): Promise<Pool | undefined> => {
+  const row = await db.selectFrom('pools').selectAll().where('slug', '=', wanted).executeTakeFirst()
+  return row && poolFrom(row)
+}

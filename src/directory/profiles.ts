@@ -1,0 +1,106 @@
+import type { ErrorObject, ValidateFunction } from 'ajv'
+import { LRUCache } from 'lru-cache'
+
+/** A property of a pool's JSON Schema (2020-12) as a form needs to know it. */
+export interface ProfileProperty {
+  name: string
+  title: string
+  description: string | undefined
+  type: 'string' | 'number' | 'integer' | 'boolean'
+  format: string | undefined
+  options: string[] | undefined
+  required: boolean
+  readOnly: boolean
+  minLength: number | undefined
+  maxLength: number | undefined
+  minimum: number | undefined
+  maximum: number | undefined
+}
+
+/** What is wrong with one property: ajv's keyword, for the catalogue of words to explain. */
+export interface ProfileFault {
+  property: string
+  keyword: string
+  limit: string | number | undefined
+}
+
+type Schema = Record<string, unknown>
+
+/** The scalar properties of a pool's schema, in its order. */
+export const propertiesOf = (schema: Schema): ProfileProperty[] => {
+  const required = new Set(Array.isArray(schema.required) ? schema.required : [])
+  return Object.entries((schema.properties ?? {}) as Record<string, Schema>).flatMap(([name, property]) => {
+    const type = [property.type].flat().find((one) => one !== 'null')
+    return isScalar(type) ? [propertyFrom(name, type, property, required.has(name))] : []
+  })
+}
+
+/**
+ * Turns what a form sent into a profile by the pool's schema, and checks it by the same schema. Only properties that
+ * the schema names are read; an empty field is an absent one.
+ */
+export const readProfile = async (
+  schema: Schema,
+  fields: Record<string, string>,
+): Promise<{ profile: Record<string, unknown>; faults: ProfileFault[] }> => {
+  const profile: Record<string, unknown> = {}
+  for (const property of propertiesOf(schema)) {
+    const text = Object.hasOwn(fields, property.name) ? (fields[property.name] ?? '').trim() : ''
+    if (property.type === 'boolean') profile[property.name] = text !== '' && text !== 'false'
+    else if (text !== '' && !property.readOnly)
+      profile[property.name] = property.type === 'string' ? text : Number(text)
+  }
+  return { profile, faults: await faultsOf(schema, profile) }
+}
+
+/** Everything in which a profile does not fit its schema. */
+export const faultsOf = async (schema: Schema, profile: Record<string, unknown>): Promise<ProfileFault[]> => {
+  const validate = await compiled(schema)
+  return validate(profile) ? [] : (validate.errors ?? []).map(faultFrom)
+}
+
+const isScalar = (type: unknown): type is ProfileProperty['type'] =>
+  type === 'string' || type === 'number' || type === 'integer' || type === 'boolean'
+
+const propertyFrom = (
+  name: string,
+  type: ProfileProperty['type'],
+  property: Schema,
+  required: boolean,
+): ProfileProperty => ({
+  name,
+  type,
+  required,
+  title: typeof property.title === 'string' ? property.title : name,
+  description: typeof property.description === 'string' ? property.description : undefined,
+  format: typeof property.format === 'string' ? property.format : undefined,
+  options: Array.isArray(property.enum) ? property.enum.map(String) : undefined,
+  readOnly: property.readOnly === true,
+  minLength: numberOf(property.minLength),
+  maxLength: numberOf(property.maxLength),
+  minimum: numberOf(property.minimum),
+  maximum: numberOf(property.maximum),
+})
+
+const numberOf = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined)
+
+const faultFrom = ({ instancePath, keyword, params }: ErrorObject): ProfileFault => ({
+  property: keyword === 'required' ? String(params.missingProperty) : (instancePath.split('/')[1] ?? ''),
+  keyword,
+  limit: params.limit ?? params.format ?? params.multipleOf,
+})
+
+const validators = new LRUCache<string, ValidateFunction>({ max: 200 })
+
+// Ajv is loaded with the first form that needs it: it is a tenth of what a start may cost.
+const compiled = async (schema: Schema): Promise<ValidateFunction> => {
+  const key = JSON.stringify(schema)
+  const known = validators.get(key)
+  if (known) return known
+  const [{ Ajv2020 }, formats] = await Promise.all([import('ajv/dist/2020.js'), import('ajv-formats')])
+  const ajv = new Ajv2020({ allErrors: true, strict: false })
+  formats.default.default(ajv)
+  const validate = ajv.compile(schema)
+  validators.set(key, validate)
+  return validate
+}
