@@ -1,0 +1,133 @@
+import { sql } from 'kysely'
+import { z } from 'zod'
+import type { Db } from '../db/connect.ts'
+import type { Pool } from '../directory/pools.ts'
+import { randomDigits, randomToken, sha256, uuidv7 } from '../platform/secrets.ts'
+import type { Services } from '../services.ts'
+
+export type Purpose = 'sign_in' | 'register' | 'recover'
+
+interface NewChallenge {
+  purpose: Purpose
+  /** Everything that the code is only good for together: account, address, interaction, client. */
+  boundTo: readonly (string | undefined)[]
+  userId: string | undefined
+  data?: Record<string, unknown>
+  /** Whether a link is made as well; its token carries the pool, for a link knows nothing else. */
+  link?: boolean
+}
+
+/**
+ * Makes a code (and a link's token) that can be used once, within the pool's lifetime and tries. Only their hashes are
+ * kept. An earlier challenge of the same purpose and binding is over from now on.
+ */
+export const issue = async (
+  db: Db,
+  { keyring, clock }: Services,
+  pool: Pool,
+  { purpose, boundTo, userId, data, link }: NewChallenge,
+): Promise<{ id: string; code: string; token: string }> => {
+  const { length, lifetime_seconds, attempts } = pool.settings.code_policy
+  const now = clock.now()
+  const id = uuidv7(now)
+  const code = randomDigits(length)
+  const token = `${pool.id.replaceAll('-', '')}${randomToken()}`
+  const bound = bindingOf(boundTo)
+  await sql`
+    with over as (
+      update challenges set consumed_at = ${now} where pool_id = ${pool.id} and purpose = ${purpose}
+        and consumed_at is null and user_id = ${userId ?? null}::uuid and bound_to = ${bound}
+    )
+    insert into challenges (pool_id, id, purpose, bound_to, code_hash, token_hash, user_id, data, max_tries, expires_at)
+    values (${pool.id}, ${id}, ${purpose}, ${bound}, ${keyring.hmac('code', `${id}:${code}`)},
+      ${link ? sha256(token) : null}, ${userId ?? null}, ${JSON.stringify(data ?? {})}::jsonb, ${attempts},
+      ${new Date(now.getTime() + lifetime_seconds * 1000)})`.execute(db)
+  return { id, code, token }
+}
+
+export type Answer =
+  | { is: 'right'; userId: string | undefined; data: Record<string, unknown> }
+  | { is: 'wrong' }
+  | { is: 'over' }
+
+/** Tries a code. One atomic statement: of twenty at once one is right, and fifty wrong ones count fifty. */
+export const answer = async (
+  db: Db,
+  { keyring, clock }: Services,
+  poolId: string,
+  {
+    id,
+    purpose,
+    boundTo,
+    code,
+  }: { id: string; purpose: Purpose; boundTo: readonly (string | undefined)[]; code: string },
+): Promise<Answer> => {
+  const now = clock.now()
+  const typed = code.normalize('NFKC').replace(/[\s-]/g, '')
+  const { rows } = await sql<Answered>`
+    update challenges set tries = tries + 1,
+      consumed_at = case when code_hash = any(${keyring.hmacs('code', `${id}:${typed}`)}) then ${now}::timestamptz end
+    where pool_id = ${poolId} and id = ${id} and purpose = ${purpose} and bound_to = ${bindingOf(boundTo)}
+      and consumed_at is null and expires_at > ${now} and tries < max_tries
+    returning consumed_at is not null as fits, user_id, data, tries < max_tries as more`.execute(db)
+  const row = rows[0]
+  if (!row) return { is: 'over' }
+  if (!row.fits) return row.more ? { is: 'wrong' } : { is: 'over' }
+  return { is: 'right', userId: row.userId ?? undefined, data: row.data }
+}
+
+interface Answered {
+  fits: boolean
+  more: boolean
+  userId: string | null
+  data: Record<string, unknown>
+}
+
+/** Whether a link's token is still good; looking uses nothing up (mail scanners look). */
+export const findByToken = async (db: Db, { clock }: Services, purpose: Purpose, token: string) => {
+  const poolId = poolOfToken(token)
+  if (!poolId) return undefined
+  return db
+    .selectFrom('challenges')
+    .select(['poolId', 'id', 'userId', 'data'])
+    .where('poolId', '=', poolId)
+    .where('tokenHash', '=', sha256(token))
+    .where('purpose', '=', purpose)
+    .where('consumedAt', 'is', null)
+    .where('expiresAt', '>', clock.now())
+    .executeTakeFirst()
+}
+
+/** Uses a link's token up; undefined where somebody was first, or it is over. */
+export const consumeToken = async (db: Db, { clock }: Services, purpose: Purpose, token: string) => {
+  const poolId = poolOfToken(token)
+  if (!poolId) return undefined
+  return db
+    .updateTable('challenges')
+    .set({ consumedAt: clock.now() })
+    .where('poolId', '=', poolId)
+    .where('tokenHash', '=', sha256(token))
+    .where('purpose', '=', purpose)
+    .where('consumedAt', 'is', null)
+    .where('expiresAt', '>', clock.now())
+    .returning(['poolId', 'userId', 'data'])
+    .executeTakeFirst()
+}
+
+/** Ends every challenge of a user that is still open. */
+export const endAll = async (db: Db, at: Date, poolId: string, userId: string): Promise<void> => {
+  await db
+    .updateTable('challenges')
+    .set({ consumedAt: at })
+    .where('poolId', '=', poolId)
+    .where('userId', '=', userId)
+    .where('consumedAt', 'is', null)
+    .execute()
+}
+
+const bindingOf = (parts: readonly (string | undefined)[]) => sha256(JSON.stringify(parts.map((part) => part ?? null)))
+
+const poolOfToken = (token: string): string | undefined => {
+  const [, ...groups] = token.match(/^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})./) ?? []
+  return groups.length === 5 ? z.uuid().safeParse(groups.join('-')).data : undefined
+}

@@ -1,0 +1,125 @@
+import type { IdentifierKind } from '../directory/identifiers.ts'
+import type { ProfileFault, ProfileProperty } from '../directory/profiles.ts'
+
+/** A word from the catalogue, with what fills it in. */
+export interface Word {
+  key: string
+  values?: Record<string, string | number>
+}
+
+/** One input of a page; labels that are words are looked up when the page is drawn, titles of a schema are not. */
+export interface Field {
+  name: string
+  kind: 'text' | 'email' | 'tel' | 'password' | 'code' | 'number' | 'date' | 'url' | 'checkbox' | 'select'
+  label: Word | string
+  value?: string
+  required?: boolean
+  autocomplete?: string
+  inputmode?: string
+  hint?: Word | string
+  error?: Word
+  options?: string[]
+  minlength?: number
+  maxlength?: number
+  min?: number
+  max?: number
+  readonly?: boolean
+}
+
+/** What a step asks for; one template draws every one of them. */
+export interface Form {
+  fields: Field[]
+  submit: string
+}
+
+/** The field for whatever a pool's users go by. */
+export const identifierField = (kinds: readonly IdentifierKind[], value?: string, error?: Word): Field => {
+  const only = kinds.length === 1 ? kinds[0] : undefined
+  const known = (['email', 'mobile', 'username'] as const).filter((kind) => kinds.includes(kind))
+  return {
+    name: 'identifier',
+    kind: only === 'email' ? 'email' : only === 'mobile' ? 'tel' : 'text',
+    label: { key: `field.identifier.${known.join('_')}` },
+    required: true,
+    autocomplete: 'username',
+    ...(only === 'email' ? { inputmode: 'email' } : {}),
+    ...(value ? { value } : {}),
+    ...(error ? { error } : {}),
+  }
+}
+
+export const passwordField = (name: 'password' | 'new_password', error?: Word, hint?: Word): Field => ({
+  name,
+  kind: 'password',
+  label: { key: name === 'password' ? 'field.password' : 'field.new_password' },
+  required: true,
+  autocomplete: name === 'password' ? 'current-password' : 'new-password',
+  ...(error ? { error } : {}),
+  ...(hint ? { hint } : {}),
+})
+
+export const codeField = (length: number, error?: Word): Field => ({
+  name: 'code',
+  kind: 'code',
+  label: { key: 'field.code' },
+  required: true,
+  autocomplete: 'one-time-code',
+  inputmode: 'numeric',
+  maxlength: length + 8,
+  ...(error ? { error } : {}),
+})
+
+/** The field of one property of a pool's schema. */
+export const profileField = (property: ProfileProperty, value: string | undefined, error?: Word): Field => {
+  const { minLength, maxLength, minimum, maximum, options } = property
+  return {
+    name: property.name,
+    kind: profileKind(property),
+    label: property.title,
+    required: property.required,
+    ...(autocompletes.has(property.name) ? { autocomplete: property.name.replaceAll('_', '-') } : {}),
+    ...(property.description ? { hint: property.description } : {}),
+    ...(value !== undefined ? { value } : {}),
+    ...(options ? { options } : {}),
+    ...(minLength !== undefined ? { minlength: minLength } : {}),
+    ...(maxLength !== undefined ? { maxlength: maxLength } : {}),
+    ...(minimum !== undefined ? { min: minimum } : {}),
+    ...(maximum !== undefined ? { max: maximum } : {}),
+    ...(property.readOnly ? { readonly: true } : {}),
+    ...(error ? { error } : {}),
+  }
+}
+
+const autocompletes = new Set(['given_name', 'family_name', 'additional_name', 'nickname', 'name', 'organization'])
+
+const profileKind = ({ type, format, options }: ProfileProperty): Field['kind'] => {
+  if (options) return 'select'
+  if (type === 'boolean') return 'checkbox'
+  if (type !== 'string') return 'number'
+  return format === 'date' ? 'date' : format === 'email' ? 'email' : format === 'uri' ? 'url' : 'text'
+}
+
+const faultWords: Record<string, string> = {
+  required: 'error.required',
+  minLength: 'error.too_short',
+  maxLength: 'error.too_long',
+  minimum: 'error.minimum',
+  maximum: 'error.maximum',
+  type: 'error.number',
+  multipleOf: 'error.step',
+  pattern: 'error.pattern',
+  enum: 'error.choice',
+}
+const formatWords: Record<string, string> = { date: 'error.date', email: 'error.email', uri: 'error.url' }
+
+/** What a fault of a profile is called on a page. */
+export const faultWord = ({ keyword, limit }: ProfileFault): Word => {
+  if (keyword === 'format') return { key: formatWords[String(limit)] ?? 'error.invalid' }
+  const key = faultWords[keyword] ?? 'error.invalid'
+  return limit === undefined ? { key } : { key, values: { limit, count: limit, step: limit } }
+}
+
+/** What an identifier that cannot be read is called: by the one kind that a pool knows, else by the first. */
+export const identifierError = (typed: string, kinds: readonly IdentifierKind[]): Word => ({
+  key: typed.trim() === '' ? 'error.required' : `error.${kinds[0] ?? 'email'}`,
+})

@@ -1,0 +1,45 @@
+import { domainOf, type Identifier, type IdentifierKind } from '../directory/identifiers.ts'
+import type { Connection } from '../directory/workspaces.ts'
+import type { Attempt } from './attempt.ts'
+import { openConnections, type Scene } from './scene.ts'
+
+/** What the workspace, the client and the pool together ask of a sign-in. */
+export interface Policy {
+  /** The pools to choose from, by id; one is not a choice. */
+  pools: string[]
+  /** Whether an email's domain may tell the pool before one is chosen. */
+  homeRealm: boolean
+  identifiers: IdentifierKind[]
+  methods: string[]
+  factors: number
+  registration: boolean
+}
+
+/** The policy of an attempt, given the connection of its pool once there is one. */
+export const policyOf = (scene: Scene, attempt: Attempt): Policy => {
+  const open = openConnections(scene)
+  const visible = open.filter(({ hidden }) => !hidden)
+  const pool = connectionOf(scene, attempt)?.pool
+  const kinds = pool ? pool.settings.identifiers : [...new Set(open.flatMap((one) => one.pool.settings.identifiers))]
+  return {
+    pools: visible.map((one) => one.pool.id),
+    homeRealm: open.some(({ domains }) => domains.length > 0),
+    identifiers: kinds,
+    methods: pool?.settings.sign_in_methods ?? [],
+    factors: 1,
+    registration: pool?.settings.self_registration ?? false,
+  }
+}
+
+/** The connection of an attempt's pool; the only open one where nothing had to be chosen. */
+export const connectionOf = (scene: Scene, attempt: Pick<Attempt, 'pool'>): Connection | undefined => {
+  const open = openConnections(scene)
+  if (attempt.pool) return open.find(({ pool }) => pool.id === attempt.pool)
+  return open.length === 1 ? open[0] : undefined
+}
+
+/** The connection whose domains hold this address (home-realm discovery). */
+export const homeRealmOf = (scene: Scene, identifier: Identifier): Connection | undefined => {
+  const domain = domainOf(identifier)
+  return domain === undefined ? undefined : openConnections(scene).find(({ domains }) => domains.includes(domain))
+}

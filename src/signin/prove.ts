@@ -1,0 +1,65 @@
+import * as audit from '../directory/audit.ts'
+import type { Identifier } from '../directory/identifiers.ts'
+import type { Pool } from '../directory/pools.ts'
+import { addressKey, type Counter, charge, keyOf, take } from './limits.ts'
+import type { Asking, Method, Verdict } from './methods/method.ts'
+import type { Subject } from './pools/pool.ts'
+import type { Scene } from './scene.ts'
+
+/**
+ * Lets somebody try one method, on the counters that every door shares. Tries are counted before they are made, so that
+ * fifty at once count fifty; a success forgives them. What has to be written goes into the request's work.
+ */
+export const tryMethod = async <Pending>(
+  at: Asking,
+  method: Method<Pending>,
+  answer: Record<string, string>,
+  pending: Pending,
+  door: { grantType?: string } = {},
+): Promise<Verdict | { ok: false; why: 'too-many' }> => {
+  const { scene, pool, subject } = at
+  const now = scene.services.clock.now()
+  const counters = countersOf(scene, pool, subject)
+  const open = await take(scene.services.db, now, [counters.account], [counters.address, counters.pool])
+  const verdict =
+    open || !method.guarded ? await method.verify(at, answer, pending) : ({ ok: false, why: 'too-many' } as const)
+  if (verdict.ok) scene.work.forgiven.push(keyOf(counters.account))
+  else fail(at, method.name, verdict.why, door, [charge(counters.address, now), charge(counters.pool, now)])
+  scene.services.metrics.signIn(verdict.ok ? 'proven' : verdict.why, method.name)
+  return verdict
+}
+
+const fail = (
+  { scene, pool, subject }: Asking,
+  method: string,
+  why: string,
+  { grantType }: { grantType?: string },
+  charges: Scene['work']['charges'],
+): void => {
+  const about = {
+    workspaceId: scene.workspace.id,
+    poolId: pool.id,
+    userId: subject.is === 'user' ? subject.user.id : undefined,
+    clientId: scene.client?.id,
+  }
+  const data = {
+    method,
+    why,
+    identifier_kind: subject.identifier.kind,
+    ...(grantType ? { grant_type: grantType } : {}),
+  }
+  scene.work.events.push(audit.event(scene.services.clock.now(), about, { type: 'sign_in.failed', data }))
+  scene.work.charges.push(...charges)
+}
+
+/** One counter for the account whatever it was called by; a stranger has one under what was typed. */
+const countersOf = (scene: Scene, pool: Pool, subject: Subject): Record<'account' | 'address' | 'pool', Counter> => ({
+  account: { kind: 'account', scope: pool.id, who: whoOf(scene, subject) },
+  address: { kind: 'address', scope: 'all', who: addressKey(scene.ip) },
+  pool: { kind: 'pool', scope: pool.id, who: 'all' },
+})
+
+const whoOf = ({ services }: Scene, subject: Subject): string =>
+  subject.is === 'user' ? subject.user.id : services.keyring.hmac('stranger', nameOf(subject.identifier))
+
+const nameOf = ({ kind, value }: Identifier) => `${kind}:${value}`
