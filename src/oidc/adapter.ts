@@ -1,0 +1,209 @@
+import type { Adapter, AdapterPayload } from 'oidc-provider'
+import { isConnectionFailure } from '../db/connect.ts'
+import type { Loaded } from '../db/hot.ts'
+import { type Artifact, drop, emptyWork, keyOf, put, type Work } from '../db/work.ts'
+import type { Workspace } from '../directory/workspaces.ts'
+import { openUnder, sealUnder, sha256 } from '../platform/secrets.ts'
+import type { Services } from '../services.ts'
+import { errors } from './engine.ts'
+import { type Seen, seenBy, seenHere } from './seen.ts'
+
+interface Wiring {
+  services: Services
+  workspace: Workspace
+  findClient(id: string): Promise<AdapterPayload | undefined>
+}
+
+/**
+ * The engine's storage: one table, read by gathered statements, written when the request ends (see settle.ts). What a
+ * holder presents (a code, a token, a session id) is stored as its SHA-256 only.
+ */
+export const openAdapter = (wiring: Wiring) => (kind: string) =>
+  kind === 'Client' ? clientAdapter(wiring) : artifactAdapter(wiring, kind)
+
+const clientAdapter = ({ findClient }: Wiring): Adapter => ({ ...refusing, find: findClient })
+
+const artifactAdapter = (wiring: Wiring, kind: string): Adapter => ({
+  ...refusing,
+  upsert: (id, payload, expiresIn) => inWork(wiring, (here) => write(wiring, here, kind, id, payload, expiresIn)),
+  find: (id) => inWork(wiring, (here) => find(wiring, here, kind, id)),
+  findByUid: (uid) => inWork(wiring, (here) => findByUid(wiring, here, uid)),
+  destroy: (id) => inWork(wiring, async ({ work }) => drop(work, addressOf(wiring, id))),
+  consume: (id) => inWork(wiring, (here) => consume(wiring, here, kind, id)),
+  // Codes and tokens live and die with their grant, which the engine removes itself: nothing else is left to do.
+  revokeByGrantId: async () => {},
+})
+
+interface Here {
+  work: Work
+  seen: Seen
+}
+
+/** Runs within the request's work, or, outside of any request, within one that is committed at once. */
+const inWork = async <Result>({ services }: Wiring, run: (here: Here) => Promise<Result>): Promise<Result> => {
+  const here = seenHere()
+  if (here) {
+    return run(here).catch((error: unknown) => {
+      if (isConnectionFailure(error)) here.work.failure = error
+      throw error
+    })
+  }
+  const work = emptyWork(services.clock.now())
+  const result = await run({ work, seen: seenBy(work) })
+  await services.hot.commit(work)
+  return result
+}
+
+const write = async (
+  wiring: Wiring,
+  { work, seen }: Here,
+  kind: string,
+  id: string,
+  payload: AdapterPayload,
+  expiresIn: number | undefined,
+): Promise<void> => {
+  const { services } = wiring
+  const userId = payload.accountId ?? loginOf(payload)
+  const artifact: Artifact = {
+    ...addressOf(wiring, id),
+    kind,
+    payload: stored(payload),
+    grantId: payload.grantId && kind !== 'Interaction' ? sha256(payload.grantId) : undefined,
+    uid: payload.uid,
+    sessionUid: payload.expiresWithSession ? payload.sessionUid : undefined,
+    userId: kind === 'Interaction' ? loginOf(payload) : userId,
+    poolId: poolOf(seen, kind === 'Interaction' ? loginOf(payload) : userId),
+    clientId: payload.clientId,
+    expiresAt: new Date(services.clock.now().getTime() + (expiresIn ?? 0) * 1000),
+  }
+  if (artifact.poolId === undefined) artifact.userId = undefined
+  if (kind === 'RefreshToken' && seen.rotating) keepSuccessor(work, seen.rotating, id)
+  seen.written.set(artifact.id, artifact)
+  if (artifact.uid) seen.sessionsByUid.set(artifact.uid, artifact)
+  put(work, artifact)
+}
+
+const keepSuccessor = (work: Work, { value, key }: { value: string; key: string }, successor: string): void => {
+  const consumption = work.consumptions.get(key)
+  if (consumption) consumption.successor = sealUnder(value, successor)
+}
+
+const find = async (wiring: Wiring, here: Here, kind: string, id: string): Promise<AdapterPayload | undefined> => {
+  const { work, seen } = here
+  const address = addressOf(wiring, id)
+  if (work.drops.has(keyOf(address))) return undefined
+  const written = seen.written.get(address.id)
+  if (written) return written.kind === kind ? presented(written, id) : undefined
+  if (kind === 'Grant' && seen.grants.has(address.id)) {
+    const grant = seen.grants.get(address.id)
+    return grant && { ...grant.payload, jti: id, kind }
+  }
+  const loaded = await load(wiring, seen, address.id)
+  if (!loaded || loaded.kind !== kind) return undefined
+  return loaded.consumedAt ? consumedPayload(wiring, here, id, loaded) : presented(loaded, id)
+}
+
+/** Reads an artifact once a request, with the grant, session and person that come along. */
+export const load = ({ services, workspace }: Pick<Wiring, 'services' | 'workspace'>, seen: Seen, id: string) => {
+  const known = seen.loads.get(id)
+  if (known) return known
+  const reading = services.hot.load(workspace.id, id).then((loaded) => {
+    if (loaded) remember(seen, loaded)
+    return loaded
+  })
+  seen.loads.set(id, reading)
+  return reading
+}
+
+const remember = (seen: Seen, loaded: Loaded): void => {
+  const { account, grant, session, payload } = loaded
+  if (account) seen.accounts.set(account.id, account)
+  if (typeof payload.grantId === 'string' && loaded.kind !== 'Interaction')
+    seen.grants.set(sha256(payload.grantId), grant)
+  if (session && typeof session.payload.uid === 'string') {
+    seen.sessionsByUid.set(session.payload.uid, { ...loaded, kind: 'Session', ...session })
+  }
+}
+
+const findByUid = async (wiring: Wiring, { work, seen }: Here, uid: string): Promise<AdapterPayload | undefined> => {
+  const known = seen.sessionsByUid.get(uid)
+  if (known) return presented(known, undefined)
+  const loaded = await wiring.services.hot.loadByUid(wiring.workspace.id, uid)
+  if (!loaded || work.drops.has(keyOf({ workspaceId: wiring.workspace.id, id: loaded.id }))) return undefined
+  remember(seen, loaded)
+  return presented(loaded, undefined)
+}
+
+const consume = async (wiring: Wiring, { work, seen }: Here, kind: string, id: string): Promise<void> => {
+  const address = addressOf(wiring, id)
+  work.consumptions.set(keyOf(address), { ...address, at: wiring.services.clock.now() })
+  if (kind === 'RefreshToken') seen.rotating = { value: id, key: keyOf(address) }
+}
+
+/** What the engine is told of something that was used before: nothing special within the grace, a replay after it. */
+const consumedPayload = async (
+  wiring: Wiring,
+  { work, seen }: Here,
+  id: string,
+  loaded: Loaded,
+): Promise<AdapterPayload> => {
+  const consumedAt = loaded.consumedAt?.getTime() ?? 0
+  const payload = presented(loaded, id)
+  // Two requests at once with one code are one redemption and one refusal; only what comes later is a replay that
+  // takes back what was issued (RFC 9700 section 2.1.1).
+  if (loaded.kind === 'AuthorizationCode' && consumedAt > work.began.getTime())
+    throw new errors.InvalidGrant('used at the same time')
+  const successor = loaded.kind === 'RefreshToken' ? await successorOf(wiring, id, loaded) : undefined
+  if (successor) {
+    seen.successor = successor
+    return payload
+  }
+  seen.reused = loaded.kind === 'RefreshToken' ? 'refresh_token' : 'code'
+  seen.user = loaded.account && { id: loaded.account.id, poolId: loaded.account.poolId }
+  return { ...payload, consumed: Math.floor(consumedAt / 1000) }
+}
+
+/** The token that followed a used one, while the grace lasts and nobody has used that one in turn. */
+export const successorOf = async (
+  { services, workspace }: Pick<Wiring, 'services' | 'workspace'>,
+  id: string,
+  { consumedAt, successor }: Pick<Loaded, 'consumedAt' | 'successor'>,
+): Promise<string | undefined> => {
+  const grace = workspace.settings.refresh_grace_seconds * 1000
+  if (!consumedAt || !successor || services.clock.now().getTime() - consumedAt.getTime() >= grace) return undefined
+  const value = openUnder(id, successor)
+  const next = value && (await services.hot.load(workspace.id, sha256(value)))
+  return next && !next.consumedAt ? value : undefined
+}
+
+const addressOf = ({ workspace }: Wiring, id: string) => ({ workspaceId: workspace.id, id: sha256(id) })
+
+const presented = ({ kind, payload }: { kind: string; payload: Record<string, unknown> }, id: string | undefined) =>
+  ({ ...payload, kind, jti: id ?? 'known-by-uid' }) as AdapterPayload
+
+/** A payload without what only its holder may know: its own value, and the session's in an interaction. */
+const stored = ({ jti: _jti, kind: _kind, session, ...payload }: AdapterPayload): Record<string, unknown> => {
+  if (!session) return payload
+  const { cookie: _cookie, ...known } = session as Record<string, unknown>
+  return { ...payload, session: known }
+}
+
+const loginOf = (payload: AdapterPayload): string | undefined => {
+  const result = payload.result as { login?: { accountId?: string } } | undefined
+  return result?.login?.accountId
+}
+
+const poolOf = (seen: Seen, userId: string | undefined): string | undefined =>
+  userId === undefined ? undefined : seen.accounts.get(userId)?.poolId
+
+const refuse = (): Promise<never> =>
+  Promise.reject(new Error('The engine asked for something that is not stored here.'))
+const refusing: Adapter = {
+  upsert: refuse,
+  find: refuse,
+  findByUserCode: refuse,
+  findByUid: refuse,
+  consume: refuse,
+  destroy: refuse,
+  revokeByGrantId: refuse,
+}

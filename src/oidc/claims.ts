@@ -1,0 +1,80 @@
+import type { User } from '../directory/users.ts'
+import type { Connection } from '../directory/workspaces.ts'
+
+/** OpenID Connect Core 1.0 section 5.4, with ours. */
+export const claimsOfScopes: Record<string, string[]> = {
+  openid: ['sub', 'amr', 'acr', 'auth_time', 'idp'],
+  profile: [
+    'name',
+    'family_name',
+    'given_name',
+    'middle_name',
+    'nickname',
+    'preferred_username',
+    'profile',
+    'picture',
+    'website',
+    'gender',
+    'birthdate',
+    'zoneinfo',
+    'locale',
+    'updated_at',
+  ],
+  email: ['email', 'email_verified'],
+  phone: ['phone_number', 'phone_number_verified'],
+  address: ['address'],
+}
+
+/** Everything that tokens and userinfo may say of a user who came through a connection; scopes choose from it. */
+export const claimsOf = (user: User, connection: Connection): Record<string, unknown> & { sub: string } => {
+  const email = bestOf(user, 'email')
+  const mobile = bestOf(user, 'mobile')
+  return {
+    ...profileClaims(user),
+    ...mappedClaims(user, connection.mapping),
+    ...(email ? { email: email.typed, email_verified: email.verified } : {}),
+    ...(mobile ? { phone_number: mobile.value, phone_number_verified: mobile.verified } : {}),
+    idp: connection.id,
+    sub: user.id,
+  }
+}
+
+/** The claims that a workspace's connections add to the profile scope. */
+export const mappedNames = (connections: readonly Connection[]): string[] => [
+  ...new Set(connections.flatMap(({ mapping }) => Object.keys(mapping)).filter((name) => !reserved.has(name))),
+]
+
+const profileClaims = (user: User): Record<string, unknown> => {
+  const { profile, updatedAt } = user
+  const told = Object.fromEntries(
+    [...(claimsOfScopes.profile ?? []), 'address'].flatMap((name) =>
+      profile[name] === undefined ? [] : [[name, profile[name]]],
+    ),
+  )
+  const name = [profile.given_name, profile.family_name].filter((part) => typeof part === 'string').join(' ')
+  const username = bestOf(user, 'username')
+  return {
+    ...(name ? { name } : {}),
+    ...(username ? { preferred_username: username.typed } : {}),
+    ...told,
+    updated_at: Math.floor(new Date(updatedAt).getTime() / 1000),
+  }
+}
+
+const mappedClaims = ({ profile, metadata }: User, mapping: Record<string, string>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(mapping).flatMap(([claim, path]) => {
+      const [, from, field = path] = path.match(/^(profile|metadata)\.(.+)$/) ?? []
+      const value = from === 'metadata' ? metadata[field] : (profile[field] ?? (from ? undefined : metadata[field]))
+      return value === undefined || reserved.has(claim) ? [] : [[claim, value]]
+    }),
+  )
+
+// A mapping never speaks for the engine or for a proven address.
+const reserved = new Set(['sub', 'iss', 'aud', 'exp', 'iat', 'nonce', 'amr', 'acr', 'auth_time', 'sid', 'idp'])
+for (const claim of ['email', 'email_verified', 'phone_number', 'phone_number_verified']) reserved.add(claim)
+
+const bestOf = ({ identifiers }: User, wanted: string) => {
+  const known = identifiers.filter(({ kind }) => kind === wanted)
+  return known.find(({ verified }) => verified) ?? known[0]
+}

@@ -1,0 +1,22 @@
+import type { Client } from '../../directory/clients.ts'
+import type { Workspace } from '../../directory/workspaces.ts'
+import type { KoaContextWithOIDC, Provider } from '../engine.ts'
+
+/** The workspace that a grant is asked for in. */
+export interface GrantRoom {
+  workspace: Workspace
+  findClient(id: string): Promise<Client | undefined>
+}
+
+/** A grant of our own; what it takes from other rooms is handed in where the program is put together. */
+export interface GrantType {
+  name: string
+  parameters: string[]
+  handle(ctx: KoaContextWithOIDC, room: GrantRoom): Promise<void>
+}
+
+export const registerGrants = (provider: Provider, grants: readonly GrantType[], room: GrantRoom): void => {
+  for (const { name, parameters, handle } of grants) {
+    provider.registerGrantType(name, (ctx) => handle(ctx, room), parameters)
+  }
+}

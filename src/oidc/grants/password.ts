@@ -1,0 +1,97 @@
+import type { Client } from '../../directory/clients.ts'
+import type { User } from '../../directory/users.ts'
+import type { Workspace } from '../../directory/workspaces.ts'
+import { accountOf, oneFactor } from '../configuration.ts'
+import { errors, type KoaContextWithOIDC } from '../engine.ts'
+import { seenHere } from '../seen.ts'
+import type { GrantType } from './index.ts'
+
+/** What a client asked in a person's name. */
+export interface PasswordRequest {
+  workspace: Workspace
+  client: Client
+  username: string
+  password: string
+  pool: string | undefined
+  ip: string
+}
+
+export type PasswordAnswer = { ok: true; user: User; amr: string[] } | { ok: false; why: 'invalid' | 'too-many' }
+
+/**
+ * The password grant (RFC 6749 section 4.3), for applications that cannot move yet. RFC 9700 section 2.4 forbids it: a
+ * client has to be opted in by its `grant_types`. `check` is the page's own check, with its counters and words.
+ */
+export const passwordGrant = (check: (request: PasswordRequest) => Promise<PasswordAnswer>): GrantType => ({
+  name: 'password',
+  parameters: ['username', 'password', 'scope', 'pool'],
+  async handle(ctx, { workspace, findClient }) {
+    const { client, params } = ctx.oidc
+    const registered = client && (await findClient(client.clientId))
+    if (!registered) throw new errors.InvalidClient('client not found')
+    const { username, password, pool } = params ?? {}
+    if (typeof username !== 'string' || typeof password !== 'string') {
+      throw new errors.InvalidRequest('missing required parameter(s) username, password')
+    }
+    const request = { workspace, client: registered, username, password, ip: ctx.ip }
+    const answer = await check({ ...request, pool: typeof pool === 'string' ? pool : undefined })
+    if (!answer.ok) throw wrong()
+    const account = accountOf(answer.user, workspace, registered.metadata.connections)
+    if (!account) throw wrong()
+    ctx.oidc.entity('Account', account)
+    await issue(ctx, answer)
+  },
+})
+
+const issue = async (ctx: KoaContextWithOIDC, { user, amr }: { user: User; amr: string[] }): Promise<void> => {
+  const { provider, client } = ctx.oidc
+  if (!client) throw new errors.InvalidClient('client not found')
+  seenHere()?.seen.accounts.set(user.id, user)
+  const scopes = allowedScopes(ctx)
+  const grant = new provider.Grant({ accountId: user.id, clientId: client.clientId })
+  if (scopes.length > 0) grant.addOIDCScope(scopes.join(' '))
+  const grantId = await grant.save()
+  ctx.oidc.entity('Grant', grant)
+  const shared = { accountId: user.id, client, grantId, gty: 'password', scope: scopes.join(' ') }
+  const accessToken = new provider.AccessToken(shared)
+  ctx.oidc.entity('AccessToken', accessToken)
+  const authTime = Math.floor(Date.now() / 1000)
+  const session = { acr: oneFactor, amr, authTime }
+  const value = await accessToken.save()
+  const refreshToken = client.grantTypeAllowed('refresh_token')
+    ? await new provider.RefreshToken({ ...shared, ...session, rotations: 0 }).save()
+    : undefined
+  ctx.body = {
+    access_token: value,
+    expires_in: accessToken.expiration,
+    token_type: 'Bearer',
+    ...(shared.scope ? { scope: shared.scope } : {}),
+    ...(refreshToken ? { refresh_token: refreshToken } : {}),
+    ...(scopes.includes('openid') ? { id_token: await idToken(ctx, shared.scope, session) } : {}),
+  }
+}
+
+const idToken = async (
+  ctx: KoaContextWithOIDC,
+  scope: string,
+  session: { acr: string; amr: string[]; authTime: number },
+) => {
+  const { acr, amr, authTime: auth_time } = session
+  const { account, provider } = ctx.oidc
+  const claims = await account?.claims('id_token', scope, {}, [])
+  const token = new provider.IdToken({ ...claims, acr, amr, auth_time }, { ctx })
+  Object.assign(token, { scope: 'openid' })
+  return token.issue({ use: 'idtoken' })
+}
+
+const wrong = () => new errors.InvalidGrant('the username or the password is wrong')
+
+const allowedScopes = (ctx: KoaContextWithOIDC): string[] => {
+  const asked = String(ctx.oidc.params?.scope ?? '')
+    .split(' ')
+    .filter(Boolean)
+  const allowed = new Set(ctx.oidc.client?.scope?.split(' ') ?? asked)
+  return asked.filter((scope) => allowed.has(scope) && known.has(scope))
+}
+
+const known = new Set(['openid', 'profile', 'email', 'phone', 'address', 'offline_access'])

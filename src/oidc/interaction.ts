@@ -1,0 +1,104 @@
+import type { Context } from 'koa'
+import type { AttemptRow } from '../db/work.ts'
+import { currentWork } from '../db/work.ts'
+import type { User } from '../directory/users.ts'
+import { Problem } from '../platform/problem.ts'
+import { sha256 } from '../platform/secrets.ts'
+import { oneFactor } from './configuration.ts'
+import { errors } from './engine.ts'
+import type { Issuer } from './providers.ts'
+import { seenBy } from './seen.ts'
+
+/** What the engine waits for, in the browser that it asked in. */
+export interface Interaction {
+  uid: string
+  /** What an attempt of this interaction is stored under. */
+  id: string
+  prompt: { name: string; reasons: string[]; details: Record<string, unknown> }
+  params: Record<string, unknown>
+  clientId: string
+  /** Whoever is signed in already, and has to be asked again. */
+  sessionUserId: string | undefined
+  grantId: string | undefined
+  attempt: AttemptRow | undefined
+  /** Whoever of the pool goes by the attempt's identifier. */
+  found: User | undefined
+  expiresAt: Date
+}
+
+/** Reads the interaction that this browser's cookie belongs to. Throws `expired` where there is none. */
+export const read = async ({ provider }: Issuer, ctx: Context): Promise<Interaction> => {
+  const details = await provider.interactionDetails(ctx.req, ctx.res).catch(ended)
+  const id = sha256(details.uid)
+  const work = currentWork()
+  const loaded = work ? await seenBy(work).loads.get(id) : undefined
+  return {
+    uid: details.uid,
+    id,
+    prompt: details.prompt,
+    params: details.params,
+    clientId: String(details.params.client_id),
+    sessionUserId: details.session?.accountId,
+    grantId: details.grantId,
+    attempt: loaded?.attempt,
+    found: loaded?.attempt ? loaded.account : undefined,
+    expiresAt: new Date(details.exp * 1000),
+  }
+}
+
+/** Tells the engine who signed in and how; answers where the browser goes on. */
+export const finish = (
+  { provider }: Issuer,
+  ctx: Context,
+  { prompt }: Interaction,
+  signedIn: { user: User; amr: string[]; at: Date },
+): Promise<string> => {
+  const work = currentWork()
+  if (work) seenBy(work).accounts.set(signedIn.user.id, signedIn.user)
+  const ts = Math.floor(signedIn.at.getTime() / 1000)
+  const login = { accountId: signedIn.user.id, amr: signedIn.amr, acr: oneFactor, ts, remember: true }
+  return provider.interactionResult(ctx.req, ctx.res, { [prompt.name]: {}, login })
+}
+
+/** Tells the engine what the person agreed to; answers where the browser goes on. */
+export const agree = async (
+  { provider }: Issuer,
+  ctx: Context,
+  interaction: Interaction,
+  scopes: string[],
+): Promise<string> => {
+  const known = interaction.grantId ? await provider.Grant.find(interaction.grantId) : undefined
+  const accountId = interaction.sessionUserId ?? ''
+  const grant = known ?? new provider.Grant({ accountId, clientId: interaction.clientId })
+  if (scopes.length > 0) grant.addOIDCScope(scopes.join(' '))
+  const { missingOIDCClaims, missingResourceScopes } = interaction.prompt.details
+  if (Array.isArray(missingOIDCClaims)) grant.addOIDCClaims(missingOIDCClaims)
+  for (const [indicator, wanted] of Object.entries((missingResourceScopes ?? {}) as Record<string, string[]>)) {
+    grant.addResourceScope(indicator, wanted.join(' '))
+  }
+  return provider.interactionResult(
+    ctx.req,
+    ctx.res,
+    { consent: { grantId: await grant.save() } },
+    { mergeWithLastSubmission: true },
+  )
+}
+
+/** Ends the interaction without a sign-in (RFC 6749 section 4.1.2.1); answers where the browser goes on. */
+export const refuse = (
+  { provider }: Issuer,
+  ctx: Context,
+  error: 'access_denied',
+  description: string,
+): Promise<string> =>
+  provider.interactionResult(
+    ctx.req,
+    ctx.res,
+    { error, error_description: description },
+    { mergeWithLastSubmission: false },
+  )
+
+const ended = (error: unknown): never => {
+  if (error instanceof errors.SessionNotFound) throw new Problem('expired', { cause: error })
+  throw error
+}
