@@ -1,0 +1,179 @@
+import { createHash } from 'node:crypto'
+import Koa, { type Context, type Middleware } from 'koa'
+import type { Changes } from './db/changes.ts'
+import { emptyWork, withWork } from './db/work.ts'
+import type { GrantType } from './oidc/grants/index.ts'
+import { type Issuers, openIssuers } from './oidc/providers.ts'
+import { demo } from './pages/demo.ts'
+import { development } from './pages/development.ts'
+import { enginePages } from './pages/engine.ts'
+import type { Desk } from './pages/page.ts'
+import { passwordGrantOf } from './pages/password-grant.ts'
+import { problems } from './pages/problems.ts'
+import { recover } from './pages/recover.ts'
+import { lookAgain, signin } from './pages/signin.ts'
+import { openClientAddress } from './platform/http/proxies.ts'
+import { openRender, stylesheet } from './platform/http/render.ts'
+import { Problem } from './platform/problem.ts'
+import { randomToken } from './platform/secrets.ts'
+import type { Services } from './services.ts'
+
+interface Options {
+  services: Services
+  changes: Changes
+  /** Whether this node takes requests; readiness is switched off before it stops. */
+  ready(): Promise<boolean>
+}
+
+/** The program as one Koa application: the middleware and the mounts, in order. */
+export const createApp = ({ services, changes, ready }: Options): Koa => {
+  const desk: Desk = { services, render: openRender() }
+  const grants: GrantType[] = [passwordGrantOf(services)]
+  const issuers = openIssuers({ services, changes, pages: enginePages(desk), grants })
+  const app = new Koa()
+  app.keys = services.keyring.cookieKeys()
+  app.on('error', (error) => services.log.error({ err: error }, 'an answer could not be sent'))
+  speakForConfiguration(app, services)
+  app.use(observe(services))
+  app.use(problems(desk))
+  app.use(refuseOddTargets)
+  app.use(operations(services, ready))
+  app.use(assets)
+  app.use(workspaces(desk, issuers))
+  if (services.config.env !== 'production') {
+    app.use(development(desk))
+    app.use(demo(desk))
+  }
+  return app
+}
+
+/** Scheme, host and client address come from the configuration and its proxies, never from what a request says. */
+const speakForConfiguration = (app: Koa, { config }: Services): void => {
+  const clientAddress = openClientAddress(config.trustedProxies)
+  const url = new URL(config.publicUrl)
+  const fixed = {
+    protocol: url.protocol.slice(0, -1),
+    secure: url.protocol === 'https:',
+    host: url.host,
+    hostname: url.hostname,
+    origin: url.origin,
+  }
+  for (const [name, value] of Object.entries(fixed)) Object.defineProperty(app.request, name, { get: () => value })
+  Object.defineProperty(app.request, 'href', {
+    get(this: Koa.Request) {
+      return url.origin + this.originalUrl
+    },
+  })
+  Object.defineProperty(app.request, 'ip', {
+    get(this: Koa.Request) {
+      return clientAddress(this.req.socket.remoteAddress ?? '', this.get('X-Forwarded-For'))
+    },
+  })
+}
+
+/** One line and one count a request; neither says anything that is secret or somebody's. */
+const observe =
+  ({ log, metrics }: Services): Middleware =>
+  async (ctx, next) => {
+    const began = performance.now()
+    ctx.state.trace = randomToken(9)
+    ctx.set('X-Trace-Id', ctx.state.trace)
+    ctx.set('X-Content-Type-Options', 'nosniff')
+    await next()
+    const seconds = (performance.now() - began) / 1000
+    const route = ctx.state.route ?? 'other'
+    metrics.request(ctx.method, route, ctx.status, seconds)
+    if (log.isLevelEnabled('info')) {
+      const { method, status } = ctx
+      log.info(
+        {
+          trace: ctx.state.trace,
+          method,
+          route,
+          workspace: ctx.state.workspace?.slug,
+          status,
+          ms: Math.round(seconds * 1e4) / 10,
+        },
+        'request',
+      )
+    }
+  }
+
+// A target in absolute form (RFC 9112 section 3.2.2) names a host of the sender's choice; a NUL fits no column.
+const refuseOddTargets: Middleware = (ctx, next) => {
+  if (!ctx.req.url?.startsWith('/') || /%00|\0/.test(ctx.req.url)) throw new Problem('invalid_request')
+  return next()
+}
+
+const operations =
+  ({ metrics }: Services, ready: () => Promise<boolean>): Middleware =>
+  async (ctx, next) => {
+    if (ctx.path === '/healthz') return plain(ctx, 200, 'ok')
+    if (ctx.path === '/readyz') return (await ready()) ? plain(ctx, 200, 'ready') : plain(ctx, 503, 'not ready')
+    if (ctx.path !== '/metrics') return next()
+    ctx.state.route = '/metrics'
+    ctx.set('Content-Type', metrics.contentType)
+    ctx.body = await metrics.text()
+  }
+
+const plain = (ctx: Context, status: number, text: string): void => {
+  ctx.state.route = ctx.path
+  ctx.status = status
+  ctx.set('Cache-Control', 'no-store')
+  ctx.body = text
+}
+
+const assets: Middleware = (ctx, next) => {
+  const { css, path } = stylesheet()
+  if (ctx.path !== path) return next()
+  ctx.state.route = path
+  ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
+  ctx.set('ETag', `"${createHash('sha256').update(css).digest('base64url').slice(0, 16)}"`)
+  ctx.type = 'css'
+  ctx.body = css
+}
+
+/** The door of a workspace: its pages, and the engine for everything else. */
+const workspaces = (desk: Desk, issuers: Issuers): Middleware => {
+  const { services } = desk
+  const pages = { signin: signin(desk), recover: recover(desk) }
+  return async (ctx, next) => {
+    const [, slug, rest = '/'] = ctx.path.match(/^\/w\/([^/]+)(\/.*)?$/) ?? []
+    if (slug === undefined) return next()
+    const issuer = await issuers.find(slug)
+    if (issuer?.workspace.status !== 'active') throw new Problem('not_found', { key: 'unknown_workspace' })
+    ctx.state.workspace = issuer.workspace
+    const work = emptyWork(services.clock.now())
+    await withWork(work, async () => {
+      if (/^\/signin\/[\w-]+$/.test(rest)) {
+        ctx.state.route = '/w/:workspace/signin/:uid'
+        readOrWrite(ctx)
+        return lookAgain(ctx, () => pages.signin(ctx, issuer, work))
+      }
+      if (rest === '/recover') {
+        ctx.state.route = '/w/:workspace/recover'
+        readOrWrite(ctx)
+        return pages.recover(ctx, issuer, work)
+      }
+      ctx.state.route = `/w/:workspace${engineRoutes.has(rest) ? rest : rest.startsWith('/authorize/') ? '/authorize/:uid' : '/*'}`
+      return issuer.middleware(ctx, next)
+    })
+  }
+}
+
+const readOrWrite = (ctx: Context): void => {
+  if (ctx.method !== 'GET' && ctx.method !== 'POST') throw new Problem('method_not_allowed')
+}
+
+const engineRoutes = new Set([
+  '/.well-known/openid-configuration',
+  '/authorize',
+  '/token',
+  '/userinfo',
+  '/jwks',
+  '/logout',
+  '/logout/confirm',
+  '/logout/success',
+  '/introspect',
+  '/revoke',
+])

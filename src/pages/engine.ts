@@ -1,0 +1,23 @@
+import type { EnginePages } from '../oidc/configuration.ts'
+import { type Desk, show, wordsOf } from './page.ts'
+import { engineProblem } from './problems.ts'
+
+/** The pages that the engine shows by itself, in the workspace's looks. */
+export const enginePages = (desk: Desk): EnginePages => ({
+  async problem(ctx, workspace, error) {
+    engineProblem(ctx, desk, workspace, error)
+  },
+
+  async logout(ctx, workspace, { action, xsrf }) {
+    const words = wordsOf(ctx, ctx.oidc.params?.ui_locales)
+    const form = { action, csrf: '', hidden: [{ name: 'xsrf', value: xsrf }], fields: [], submit: 'button.sign_out' }
+    // The confirmation leads to the client's address in the end, and browsers check that on the way.
+    const to = ctx.oidc.params?.post_logout_redirect_uri
+    const formAction = typeof to === 'string' && URL.canParse(to) ? [new URL(to).origin] : []
+    show(ctx, desk, { workspace, words, formAction }, 'logout', { form })
+  },
+
+  async loggedOut(ctx, workspace) {
+    show(ctx, desk, { workspace, words: wordsOf(ctx, ctx.query.ui_locales) }, 'loggedout', {})
+  },
+})

@@ -1,0 +1,96 @@
+import type { Context } from 'koa'
+import { brandOf } from '../directory/outbox.ts'
+import type { Workspace } from '../directory/workspaces.ts'
+import { csrfToken } from '../platform/http/csrf.ts'
+import { setPageHeaders } from '../platform/http/headers.ts'
+import type { Field as DrawnField, Form as DrawnForm } from '../platform/http/render.ts'
+import { chooseLanguage, type Words, wordsFor } from '../platform/words.ts'
+import type { Services } from '../services.ts'
+import type { Field, Form, Word } from '../signin/form.ts'
+
+export type Render = (view: string, values: object) => string
+
+/** What every page of a workspace is drawn with. */
+export interface Desk {
+  services: Services
+  render: Render
+}
+
+interface Showing {
+  workspace: Workspace
+  words: Words
+  /** Origins that forms of the page lead to in the end. */
+  formAction?: readonly string[]
+  secretAddress?: boolean
+}
+
+/** Draws a view as the answer, in the workspace's looks and with the headers that every page has. */
+export const show = (
+  ctx: Context,
+  { services, render }: Desk,
+  { workspace, words, formAction, secretAddress }: Showing,
+  view: string,
+  values: object,
+): void => {
+  const https = services.config.publicUrl.startsWith('https:')
+  const nonce = setPageHeaders(ctx, {
+    https,
+    ...(formAction ? { formAction } : {}),
+    ...(secretAddress ? { secretAddress } : {}),
+  })
+  ctx.set('Content-Language', words.lang)
+  ctx.type = 'html'
+  ctx.body = render(view, { ...values, words, brand: brandOf(workspace), nonce })
+}
+
+/** The language of a page: what the client asked for, else what the browser prefers. */
+export const wordsOf = (ctx: Context, uiLocales?: unknown): Words =>
+  wordsFor(
+    chooseLanguage({
+      acceptLanguage: ctx.get('Accept-Language'),
+      ...(typeof uiLocales === 'string' ? { uiLocales } : {}),
+    }),
+  )
+
+interface Drawing {
+  words: Words
+  services: Services
+  action: string
+  boundTo: string
+  notice?: Word | undefined
+  alert?: Word | undefined
+  buttons?: { name: string; value: string; label: string }[]
+}
+
+/** A form as the views draw it: its words looked up, its token made. */
+export const drawForm = (
+  { fields, submit }: Form,
+  { words, services, action, boundTo, notice, alert, buttons }: Drawing,
+): DrawnForm => ({
+  action,
+  csrf: csrfToken(services.keyring, boundTo),
+  hidden: [],
+  fields: fields.map((field) => drawField(field, words)),
+  submit,
+  ...(buttons ? { buttons } : {}),
+  ...(notice ? { notice: notice.key } : {}),
+  ...(alert ? { alert } : {}),
+})
+
+const drawField = ({ label, hint, error, options, ...field }: Field, words: Words): DrawnField => ({
+  ...field,
+  label: spoken(label, words),
+  ...(hint ? { hint: spoken(hint, words) } : {}),
+  ...(error ? { error: spoken(error, words) } : {}),
+  ...(options ? { options: options.map((value) => ({ value, label: value })) } : {}),
+})
+
+const spoken = (text: Word | string, { t }: Words): string =>
+  typeof text === 'string' ? text : t(text.key, text.values)
+
+/** Where a redirect leads, as a source of `form-action` (CSP3): browsers check it on every redirect after a form. */
+export const formActionOf = (uri: unknown): string[] => {
+  if (typeof uri !== 'string' || !URL.canParse(uri)) return []
+  const { origin, protocol } = new URL(uri)
+  return [origin === 'null' ? protocol : origin]
+}

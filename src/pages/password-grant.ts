@@ -1,0 +1,57 @@
+import { currentWork, emptyWork } from '../db/work.ts'
+import * as audit from '../directory/audit.ts'
+import { readIdentifier } from '../directory/identifiers.ts'
+import * as users from '../directory/users.ts'
+import type { Connection } from '../directory/workspaces.ts'
+import { type PasswordAnswer, type PasswordRequest, passwordGrant } from '../oidc/grants/password.ts'
+import type { Services } from '../services.ts'
+import { beginAttempt } from '../signin/attempt.ts'
+import { password } from '../signin/methods/password.ts'
+import { homeRealmOf } from '../signin/policy.ts'
+import { openPool } from '../signin/pools/index.ts'
+import { tryMethod } from '../signin/prove.ts'
+import { openConnections, type Scene } from '../signin/scene.ts'
+
+/** The password grant on the page's own check: the same method, counters, events and words. */
+export const passwordGrantOf = (services: Services) => passwordGrant((request) => check(services, request))
+
+const check = async (services: Services, request: PasswordRequest): Promise<PasswordAnswer> => {
+  const { workspace, client, username, ip } = request
+  const work = currentWork() ?? emptyWork(services.clock.now())
+  const scene: Scene = { services, workspace, client, lang: 'en', ip, work }
+  const pool = connectionFor(scene, request)?.pool
+  const identifier =
+    pool?.settings.sign_in_methods.includes('password') && readIdentifier(username, pool.settings.identifiers)
+  if (!pool || !identifier) {
+    await services.passwords.verify(undefined, request.password)
+    return { ok: false, why: 'invalid' }
+  }
+  const home = openPool(pool, services)
+  const subject = await home.identify(identifier, await users.findByIdentifier(services.db, pool.id, identifier))
+  const attempt = beginAttempt({ workspaceId: workspace.id, id: 'password-grant', expiresAt: services.clock.now() })
+  const door = { grantType: 'password' }
+  const verdict = await tryMethod(
+    { scene, attempt, pool, home, subject },
+    password,
+    { password: request.password },
+    {},
+    door,
+  )
+  if (!verdict.ok || subject.is !== 'user')
+    return { ok: false, why: !verdict.ok && verdict.why === 'too-many' ? 'too-many' : 'invalid' }
+  const user = await home.admit(subject, verdict.evidence)
+  const about = { workspaceId: workspace.id, poolId: pool.id, userId: user.id, clientId: client.id }
+  const data = { methods: [password.name], grant_type: 'password' }
+  const now = services.clock.now()
+  work.events.push(audit.event(now, about, { type: 'sign_in.succeeded', data }))
+  work.signedIn.push({ poolId: pool.id, userId: user.id, at: now })
+  return { ok: true, user, amr: [password.amr] }
+}
+
+/** The pool is named, told by the address's domain, or the client's only one. */
+const connectionFor = (scene: Scene, { pool, username }: PasswordRequest): Connection | undefined => {
+  const open = openConnections(scene)
+  if (pool) return open.find((one) => one.pool.id === pool || one.pool.slug === pool)
+  const email = readIdentifier(username, ['email'])
+  return (email && homeRealmOf(scene, email)) ?? (open.length === 1 ? open[0] : undefined)
+}

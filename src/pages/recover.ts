@@ -1,0 +1,189 @@
+import type { Context } from 'koa'
+import { z } from 'zod'
+import type { Work } from '../db/work.ts'
+import { readIdentifier } from '../directory/identifiers.ts'
+import type { Pool } from '../directory/pools.ts'
+import type { Issuer } from '../oidc/providers.ts'
+import { checkCsrf } from '../platform/http/csrf.ts'
+import { readForm } from '../platform/http/parse.ts'
+import { Problem } from '../platform/problem.ts'
+import { randomToken, sha256 } from '../platform/secrets.ts'
+import type { Words } from '../platform/words.ts'
+import * as challenges from '../signin/challenges.ts'
+import { codeField, type Form, identifierField, passwordField, type Word } from '../signin/form.ts'
+import { homeRealmOf } from '../signin/policy.ts'
+import * as recovery from '../signin/recovery.ts'
+import { openConnections, type Scene } from '../signin/scene.ts'
+import { type Desk, drawForm, show, wordsOf } from './page.ts'
+
+const kept = z.object({
+  browser: z.string(),
+  pool: z.string().optional(),
+  under: z
+    .object({
+      identifier: z.object({ kind: z.enum(['email', 'mobile', 'username']), value: z.string(), typed: z.string() }),
+      challenge: z.string(),
+    })
+    .optional(),
+})
+type Kept = z.infer<typeof kept>
+
+interface Visit {
+  ctx: Context
+  desk: Desk
+  scene: Scene
+  words: Words
+  kept: Kept
+}
+
+/** Resetting a password outside of a sign-in: by the mail's link on any device, or by code in the browser that began. */
+export const recover =
+  (desk: Desk) =>
+  async (ctx: Context, { workspace }: Issuer, work: Work): Promise<void> => {
+    const words = wordsOf(ctx, ctx.query.ui_locales)
+    const scene: Scene = { services: desk.services, workspace, client: undefined, lang: words.lang, ip: ctx.ip, work }
+    const visit: Visit = { ctx, desk, scene, words, kept: readKept(ctx, desk) }
+    const { token } = ctx.query
+    const answer = ctx.method === 'POST' ? await readAnswer(visit) : undefined
+    if (typeof token === 'string') return byLink(visit, token, answer)
+    return answer ? apply(visit, answer) : draw(visit, {})
+  }
+
+const byLink = async (visit: Visit, token: string, answer: Record<string, string> | undefined): Promise<void> => {
+  const { scene } = visit
+  const found = await challenges.findByToken(scene.services.db, scene.services, 'recover', token)
+  const pool = found && poolsOf(scene).find(({ id }) => id === found.poolId)
+  if (!found?.userId || !pool) throw new Problem('expired')
+  const secret = answer?.new_password ?? ''
+  const outcome = answer ? await recovery.completeByLink(scene, pool, token, secret) : undefined
+  if (outcome === 'over') throw new Problem('expired')
+  if (outcome === 'done') return done(visit)
+  const form = { fields: [passwordField('new_password', outcome?.weak, hintOf(pool))], submit: 'button.set_password' }
+  const address = typeof found.data.address === 'string' ? found.data.address : ''
+  page(visit, 'recover/link', form, { address, action: `${addressOf(scene)}?token=${token}` })
+}
+
+const apply = async (visit: Visit, answer: Record<string, string>): Promise<void> => {
+  const { scene, kept: state } = visit
+  if (!state.under || answer.action === 'resend') {
+    return begin(visit, answer.action === 'resend' ? (state.under?.identifier.typed ?? '') : (answer.identifier ?? ''))
+  }
+  const pool = poolsOf(scene).find(({ id }) => id === state.pool)
+  if (!pool) throw new Problem('expired')
+  const sent = { code: answer.code ?? '', newPassword: answer.new_password ?? '' }
+  const outcome = await recovery.completeByCode(scene, pool, state.under, state.browser, sent)
+  if (outcome === 'done') return done(visit)
+  if (typeof outcome === 'object') return draw(visit, { weak: outcome.weak })
+  draw(visit, { alert: { key: outcome === 'wrong' ? 'alert.code_wrong' : 'alert.code_expired' } })
+}
+
+const begin = async (visit: Visit, typed: string): Promise<void> => {
+  const { scene, kept: state } = visit
+  const pool = choosePool(scene, typed)
+  if (!pool) throw new Problem('not_found')
+  const outcome = await recovery.begin(scene, pool, typed, state.browser)
+  if ('error' in outcome) return draw(visit, { typed, error: outcome.error })
+  if ('alert' in outcome) return draw(visit, { typed, alert: outcome.alert })
+  keep(visit, { browser: state.browser, pool: pool.id, under: outcome })
+  visit.ctx.status = 303
+  visit.ctx.redirect(addressOf(scene))
+}
+
+const draw = (
+  visit: Visit,
+  { typed, error, alert, weak }: { typed?: string; error?: Word; alert?: Word; weak?: Word },
+): void => {
+  const { scene, kept: state } = visit
+  const pool = poolsOf(scene).find(({ id }) => id === state.pool)
+  if (!state.under || !pool || visit.ctx.query.again !== undefined) {
+    const kinds = [...new Set(poolsOf(scene).flatMap(({ settings }) => settings.identifiers))]
+    keep(visit, { browser: state.browser })
+    const form = { fields: [identifierField(kinds, typed, error)], submit: 'method.email_code' }
+    page(visit, 'recover/identify', form, { links: {}, alert, action: addressOf(scene) })
+    return
+  }
+  const fields = [codeField(pool.settings.code_policy.length), passwordField('new_password', weak, hintOf(pool))]
+  const buttons = [{ name: 'action', value: 'resend', label: 'button.resend_code' }]
+  const address = state.under.identifier.typed
+  page(
+    visit,
+    'recover/verify',
+    { fields, submit: 'button.set_password' },
+    { address, alert, buttons, action: addressOf(scene) },
+  )
+}
+
+const done = (visit: Visit): void => {
+  visit.ctx.cookies.set(cookieOf(visit.desk), null, { path: '/' })
+  show(visit.ctx, visit.desk, { ...visit, workspace: visit.scene.workspace }, 'recover/done', { links: {} })
+}
+
+interface PageValues {
+  action: string
+  alert?: Word | undefined
+  buttons?: { name: string; value: string; label: string }[]
+  [value: string]: unknown
+}
+
+const page = (visit: Visit, view: string, form: Form, { action, alert, buttons, ...values }: PageValues): void => {
+  const { ctx, desk, words, scene, kept: state } = visit
+  const drawn = drawForm(form, {
+    words,
+    services: desk.services,
+    action,
+    boundTo: state.browser,
+    alert,
+    ...(buttons ? { buttons } : {}),
+  })
+  if (view === 'recover/link') keep(visit, { browser: state.browser })
+  show(ctx, desk, { workspace: scene.workspace, words, secretAddress: true }, view, { ...values, form: drawn })
+}
+
+const readAnswer = async ({ ctx, desk, kept: state }: Visit): Promise<Record<string, string>> => {
+  const { csrf, ...answer } = await readForm(ctx)
+  checkCsrf(ctx, desk.services.keyring, state.browser, desk.services.config.publicUrl, csrf)
+  return answer
+}
+
+const hintOf = (pool: Pool): Word => ({
+  key: 'hint.password',
+  values: { count: pool.settings.password_policy.min_length },
+})
+
+const poolsOf = (scene: Scene): Pool[] => openConnections(scene).map(({ pool }) => pool)
+
+/** The pool that somebody must mean: by the domain of their address, else the first one shown. */
+const choosePool = (scene: Scene, typed: string): Pool | undefined => {
+  const email = readIdentifier(typed, ['email'])
+  const visible = openConnections(scene).find(({ hidden }) => !hidden)
+  return ((email && homeRealmOf(scene, email)) ?? visible)?.pool
+}
+
+const addressOf = ({ workspace }: Scene) => `/w/${workspace.slug}/recover`
+
+// The state is this browser's own and sealed: nothing is stored for whoever only looks.
+const cookieOf = ({ services }: Desk) =>
+  `${services.config.publicUrl.startsWith('https:') ? '__Host-' : ''}lido_recover`
+
+const readKept = (ctx: Context, desk: Desk): Kept => {
+  try {
+    const sealed = ctx.cookies.get(cookieOf(desk), { signed: false }) ?? ''
+    return kept.parse(JSON.parse(desk.services.keyring.open(sealed, 'recover')))
+  } catch {
+    return { browser: sha256(randomToken()) }
+  }
+}
+
+const keep = ({ ctx, desk }: Visit, state: Kept): void => {
+  const secure = desk.services.config.publicUrl.startsWith('https:')
+  const sealed = desk.services.keyring.seal(JSON.stringify(state), 'recover')
+  const options = {
+    httpOnly: true,
+    sameSite: 'lax',
+    secure,
+    signed: false,
+    overwrite: true,
+    maxAge: 3_600_000,
+  } as const
+  ctx.cookies.set(cookieOf(desk), sealed, options)
+}
