@@ -32,7 +32,8 @@ export const workspaceSettings = z.object({
       id_token: seconds(60, day).default(3600),
       code: seconds(10, 60).default(60),
       interaction: seconds(300, 7200).default(3600),
-      session: seconds(300, 400 * day).default(14 * day),
+      session_idle: seconds(300, 400 * day).default(14 * day),
+      session_absolute: seconds(300, 400 * day).default(90 * day),
       refresh_idle: seconds(300, 400 * day).default(30 * day),
       refresh_absolute: seconds(300, 800 * day).default(365 * day),
     })

@@ -69,11 +69,14 @@ export const configurationOf = (wiring: Wiring): Configuration => {
       AuthorizationCode: lifetimes.code,
       IdToken: lifetimes.id_token,
       Interaction: lifetimes.interaction,
-      Session: lifetimes.session,
+      Session: (_ctx, { loginTs }) => {
+        const since = loginTs === undefined ? 0 : nowInSeconds(services) - loginTs
+        return Math.max(1, Math.min(lifetimes.session_idle, lifetimes.session_absolute - since))
+      },
       Grant: lifetimes.refresh_absolute,
       // Idle time, cut by what is left of the absolute time since the first token of the family.
       RefreshToken: (_ctx, token) => {
-        const since = Math.floor(services.clock.now().getTime() / 1000) - (token.iiat ?? token.iat ?? 0)
+        const since = nowInSeconds(services) - (token.iiat ?? token.iat ?? 0)
         const left = token.iiat === undefined ? lifetimes.refresh_absolute : lifetimes.refresh_absolute - since
         return Math.max(1, Math.min(lifetimes.refresh_idle, left))
       },
@@ -221,5 +224,7 @@ const keepOfflineAccess = (ctx: KoaContextWithOIDC): void => {
   if (asked.split(' ').includes('offline_access') && scopes.has('openid'))
     params.scope = [...scopes.add('offline_access')].join(' ')
 }
+
+const nowInSeconds = ({ clock }: Services): number => Math.floor(clock.now().getTime() / 1000)
 
 const originOf = (uri: string): string | undefined => (URL.canParse(uri) ? new URL(uri).origin : undefined)

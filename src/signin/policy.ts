@@ -27,7 +27,8 @@ export const policyOf = (scene: Scene, attempt: Attempt): Policy => {
     identifiers: kinds,
     methods: pool?.settings.sign_in_methods ?? [],
     factors: 1,
-    registration: pool?.settings.self_registration ?? false,
+    // Whoever registers proves an email address: a pool that knows none has nothing to prove.
+    registration: pool?.settings.self_registration === true && pool.settings.identifiers.includes('email'),
   }
 }
 
