@@ -134,7 +134,7 @@ const environment = (production: boolean) => {
       ),
       REDIS_URL: row(
         url(['redis:', 'rediss:'], 'host:6379').optional(),
-        'Redis or Valkey for rate limits',
+        'Reserved for limits in Redis or Valkey; read, and not used yet',
         'none; limits are counted in PostgreSQL',
       ),
       TRUSTED_PROXIES: row(

@@ -33,12 +33,15 @@ const waiting = async (task: string): Promise<number> => {
   return Number(rows[0]?.count)
 }
 
-/** A way to the database that can be cut. */
-const openLine = async () => {
+/** A way to the database that can be cut, and where who sends a certain text never gets an answer. */
+const openLine = async (unanswered?: string) => {
   const { hostname, port } = new URL(database.url)
   const sockets = new Set<Socket>()
   const server = createServer((near) => {
     const far = connect(Number(port), hostname)
+    near.on('data', (chunk) => {
+      if (unanswered && chunk.includes(unanswered)) far.unpipe(near)
+    })
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -57,12 +60,9 @@ const openLine = async () => {
     for (const socket of sockets) socket.destroy()
   }
   after(cut)
-  const freeze = () => {
-    for (const socket of sockets) socket.unpipe()
-  }
   const url = new URL(database.url)
   url.host = `127.0.0.1:${own}`
-  return { url: url.href, cut, freeze, mend: () => listen(own) }
+  return { url: url.href, cut, mend: () => listen(own) }
 }
 
 test('a job runs once its transaction has committed, with its payload', async () => {
@@ -121,6 +121,16 @@ test('a job that failed as often as it may is kept and told of as an error', asy
   await jobs.stop()
   assert.equal(await waiting('hopeless'), 1)
   assert.ok(lines.some((line) => JSON.parse(line).level === 'error'))
+})
+
+test('a job that does not end counts as failed', async () => {
+  const log = openLog({ level: 'silent' })
+  const metrics = openMetrics()
+  const tasks = { endless: () => new Promise<void>(() => {}) }
+  const jobs = await startJobs({ connectionString: database.url, tasks, log, metrics, deadlineMs: 100 })
+  await enqueue(database.db, 'endless', {}, { maxAttempts: 1 })
+  await until(async () => (await metrics.text()).includes('lido_jobs_total{task="endless",outcome="failed"} 1'))
+  await jobs.stop()
 })
 
 test('a job can be put off, and replaced by its key', async () => {
@@ -244,20 +254,12 @@ test('outlives the loss of the database while a job runs', async () => {
   line.cut()
 })
 
-test('stops while its connections break', async () => {
-  const line = await openLine()
-  let ran = 0
-  const { jobs } = await start(
-    {
-      last: async () => {
-        ran += 1
-      },
-    },
-    line.url,
-  )
+test('stops while the connection it listens on breaks', async () => {
+  const line = await openLine('LISTEN')
+  const ran = Promise.withResolvers<void>()
+  const { jobs } = await start({ last: async () => ran.resolve() }, line.url)
   await enqueue(database.db, 'last', {})
-  await until(async () => ran === 1 && (await waiting('last')) === 0)
-  line.freeze()
+  await ran.promise
   const stopped = jobs.stop()
   await setTimeout(100)
   line.cut()

@@ -32,15 +32,14 @@ export const enqueue = async <Database>(
 
 interface JobsOptions {
   connectionString: string
-  /**
-   * A job may run more than once, as a node may die before it can say that it is done; after a minute it counts as
-   * failed. Whatever a task throws, it is tried again.
-   */
+  /** A job may run more than once, as a node may die before it can say that it is done. What throws is tried again. */
   tasks: Record<string, (payload: unknown) => Promise<void>>
   log: Log
   metrics: Metrics
   /** Jobs that this process runs at once; 2 by default. */
   concurrency?: number
+  /** Milliseconds after which a job counts as failed; a minute by default, and never more. */
+  deadlineMs?: number
 }
 
 /**
@@ -118,7 +117,7 @@ const forgiveSecondRelease = (client: PoolClient): void => {
 
 const pauseMs = 1_000
 
-/** Tells of an outage once, when it begins, and when it is over. */
+/** Tells of an outage once, when it begins. */
 const keepWorking = async (stop: AbortSignal, log: Log, attempt: () => Promise<void>): Promise<void> => {
   for (let failures = 0; !stop.aborted; failures += 1) {
     const began = performance.now()
@@ -135,13 +134,13 @@ const work = async (
   run: typeof import('graphile-worker').run,
   pgPool: Pool,
   logger: Logger,
-  { tasks, log, metrics, concurrency = 2 }: JobsOptions,
+  { tasks, log, metrics, concurrency = 2, deadlineMs = longestMs }: JobsOptions,
   stop: AbortSignal,
 ): Promise<void> => {
   const events: WorkerEvents = new EventEmitter()
   countJobs(events, log, metrics)
   const lost = losses(events)
-  const taskList = withDeadlines(tasks)
+  const taskList = withDeadlines(tasks, Math.min(deadlineMs, longestMs))
   const runner = await run({ pgPool, logger, events, taskList, concurrency, preset, noHandleSignals: true })
   const ended = runner.promise.catch(() => {})
   const freeing = setInterval(() => freeJobsOfTheDead(pgPool).catch(() => {}), 30_000)
@@ -188,14 +187,14 @@ const losses = (events: WorkerEvents): Promise<void> =>
     })
   })
 
-const deadlineMs = 60_000
+const longestMs = 60_000
 
-const withDeadlines = (tasks: JobsOptions['tasks']): JobsOptions['tasks'] =>
-  Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, (payload) => withDeadline(task(payload))]))
+const withDeadlines = (tasks: JobsOptions['tasks'], ms: number): JobsOptions['tasks'] =>
+  Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, (payload) => withDeadline(task(payload), ms)]))
 
-const withDeadline = async (running: Promise<void>): Promise<void> => {
+const withDeadline = async (running: Promise<void>, ms: number): Promise<void> => {
   const cancel = new AbortController()
-  const late = setTimeout(deadlineMs, undefined, cancel).then(() => {
+  const late = setTimeout(ms, undefined, cancel).then(() => {
     throw new Error('The job took too long')
   })
   try {
@@ -206,7 +205,8 @@ const withDeadline = async (running: Promise<void>): Promise<void> => {
   }
 }
 
-// Left alone, a job that was running when its node died stays locked for four hours, and the code in it expires.
+// Left alone, a job that was running when its node died stays locked for four hours, and the code in it expires. No
+// live job is this old, as each has its deadline.
 const freeJobsOfTheDead = (pool: Pool) =>
   pool.query(`update graphile_worker._private_jobs set locked_at = null, locked_by = null
     where locked_at < now() - interval '90 seconds'`)
