@@ -8,7 +8,7 @@ const limits = {
   account: { points: 10, window: 900 },
   address: { points: 1500, window: 900 },
   pool: { points: 50_000, window: 900 },
-  recipient: { points: 8, window: 3600 },
+  recipient: { points: 20, window: 3600 },
   sender: { points: 2000, window: 3600 },
   registrations: { points: 2000, window: 3600 },
 } as const
@@ -38,32 +38,42 @@ export const addressKey = (ip: string): string => {
 }
 
 /**
- * Counts one try on each of `count` before it is made, and looks at `watch` without counting. Answers false where any
- * of them is used up. One atomic statement: fifty at once count fifty.
+ * Counts one more on each counter, before what is counted is done. Answers false where any of them is used up. One
+ * atomic statement: fifty at once count fifty.
  */
-export const take = async (
-  db: Db,
-  at: Date,
-  count: readonly Counter[],
-  watch: readonly Counter[],
-): Promise<boolean> => {
-  const taken = JSON.stringify(
-    count.map((one) => ({ key: keyOf(one), resets_at: resetOf(one, at) })).sort((a, b) => (a.key < b.key ? -1 : 1)),
-  )
+export const take = async (db: Db, at: Date, counters: readonly Counter[]): Promise<boolean> => {
+  const taken = counters
+    .map((one) => ({ key: keyOf(one), resets_at: resetOf(one, at) }))
+    .sort((one, other) => (one.key < other.key ? -1 : 1))
   const { rows } = await sql<{ key: string; points: number }>`
-    with counted as (
-      insert into limits as l (key, points, resets_at)
-      select key, 1, resets_at from jsonb_to_recordset(${taken}::jsonb) as x (key text, resets_at timestamptz)
-      on conflict (key) do update set
-        points = case when l.resets_at <= ${at} then 1 else l.points + 1 end,
-        resets_at = case when l.resets_at <= ${at} then excluded.resets_at else l.resets_at end
-      returning key, points
-    )
-    select key, points from counted
-    union all
-    select key, points + 1 from limits where key = any(${watch.map(keyOf)}) and resets_at > ${at}`.execute(db)
-  const most = new Map([...count, ...watch].map((one) => [keyOf(one), limits[one.kind].points]))
-  return rows.every(({ key, points }) => points <= (most.get(key) ?? 0))
+    insert into limits as l (key, points, resets_at)
+    select key, 1, resets_at
+    from jsonb_to_recordset(${JSON.stringify(taken)}::jsonb) as x (key text, resets_at timestamptz)
+    on conflict (key) do update set
+      points = case when l.resets_at <= ${at} then 1 else l.points + 1 end,
+      resets_at = case when l.resets_at <= ${at} then excluded.resets_at else l.resets_at end
+    returning key, points`.execute(db)
+  return withinAll(counters, rows, 0)
+}
+
+/**
+ * Whether one more failure may still happen on each counter; nothing is counted. Failures are charged when they are
+ * known, so that twenty people who share an account may come in at once: what can be guessed meanwhile is bounded by
+ * the queue of hashes.
+ */
+export const isOpen = async (db: Db, at: Date, counters: readonly Counter[]): Promise<boolean> => {
+  const rows = await db
+    .selectFrom('limits')
+    .select(['key', 'points'])
+    .where('key', '=', sql<string>`any(${counters.map(keyOf)})`)
+    .where('resetsAt', '>', at)
+    .execute()
+  return withinAll(counters, rows, 1)
+}
+
+const withinAll = (counters: readonly Counter[], rows: { key: string; points: number }[], more: number): boolean => {
+  const most = new Map(counters.map((one) => [keyOf(one), limits[one.kind].points]))
+  return rows.every(({ key, points }) => points + more <= (most.get(key) ?? 0))
 }
 
 /** A failure to be counted with whatever else its request writes. */

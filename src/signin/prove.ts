@@ -1,14 +1,14 @@
 import * as audit from '../directory/audit.ts'
 import type { Identifier } from '../directory/identifiers.ts'
 import type { Pool } from '../directory/pools.ts'
-import { addressKey, type Counter, charge, keyOf, take } from './limits.ts'
+import { addressKey, type Counter, charge, isOpen, keyOf } from './limits.ts'
 import type { Asking, Method, Verdict } from './methods/method.ts'
 import type { Subject } from './pools/pool.ts'
 import type { Scene } from './scene.ts'
 
 /**
- * Lets somebody try one method, on the counters that every door shares. Tries are counted before they are made, so that
- * fifty at once count fifty; a success forgives them. What has to be written goes into the request's work.
+ * Lets somebody try one method, on the counters that every door shares. Fifty failures at once count fifty; a success
+ * forgives the account's. What has to be written goes into the request's work.
  */
 export const tryMethod = async <Pending>(
   at: Asking,
@@ -20,14 +20,17 @@ export const tryMethod = async <Pending>(
   const { scene, pool, subject } = at
   const now = scene.services.clock.now()
   const counters = countersOf(scene, pool, subject)
-  const open = await take(scene.services.db, now, [counters.account], [counters.address, counters.pool])
+  const open = await isOpen(scene.services.db, now, Object.values(counters))
   const verdict =
     open || !method.guarded ? await method.verify(at, answer, pending) : ({ ok: false, why: 'too-many' } as const)
   if (verdict.ok) scene.work.forgiven.push(keyOf(counters.account))
-  else fail(at, method.name, verdict.why, door, [charge(counters.address, now), charge(counters.pool, now)])
+  else fail(at, method.name, verdict.why, door, verdict.why === 'too-many' ? [] : chargesOf(counters, now))
   scene.services.metrics.signIn(verdict.ok ? 'proven' : verdict.why, method.name)
   return verdict
 }
+
+const chargesOf = (counters: Record<string, Counter>, now: Date) =>
+  Object.values(counters).map((counter) => charge(counter, now))
 
 const fail = (
   { scene, pool, subject }: Asking,

@@ -119,12 +119,7 @@ const boundTo = ({ client, workspace }: Scene, { value }: Identifier, browser: B
 ]
 
 const mayRecover = ({ services, workspace, ip }: Scene, pool: Pool, { value }: Identifier): Promise<boolean> =>
-  take(
-    services.db,
-    services.clock.now(),
-    [
-      { kind: 'recipient', scope: pool.id, who: services.keyring.hmac('recipient', value) },
-      { kind: 'sender', scope: workspace.id, who: addressKey(ip) },
-    ],
-    [],
-  )
+  take(services.db, services.clock.now(), [
+    { kind: 'recipient', scope: pool.id, who: services.keyring.hmac('recipient', value) },
+    { kind: 'sender', scope: workspace.id, who: addressKey(ip) },
+  ])

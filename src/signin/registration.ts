@@ -110,12 +110,7 @@ const boundTo = (scene: Scene, attempt: Attempt, { identifier }: { identifier: I
 ]
 
 const mayRegister = ({ services, workspace, ip }: Scene, pool: Pool, { value }: Identifier): Promise<boolean> =>
-  take(
-    services.db,
-    services.clock.now(),
-    [
-      { kind: 'recipient', scope: pool.id, who: services.keyring.hmac('recipient', value) },
-      { kind: 'registrations', scope: workspace.id, who: addressKey(ip) },
-    ],
-    [],
-  )
+  take(services.db, services.clock.now(), [
+    { kind: 'recipient', scope: pool.id, who: services.keyring.hmac('recipient', value) },
+    { kind: 'registrations', scope: workspace.id, who: addressKey(ip) },
+  ])

@@ -73,5 +73,5 @@ const maySend = ({ scene, pool }: Asking, recipient: string): Promise<boolean> =
     { kind: 'recipient', scope: pool.id, who: keyring.hmac('recipient', recipient) },
     { kind: 'sender', scope: scene.workspace.id, who: addressKey(scene.ip) },
   ] as const
-  return take(db, clock.now(), counters, [])
+  return take(db, clock.now(), counters)
 }
