@@ -12,7 +12,8 @@ interface GatherOptions<Job, Answer> {
   most: number
   /** Jobs that share a key never go in one run; leave it out where they may. */
   keys?(job: Job): readonly string[]
-  run(jobs: Job[]): Promise<Answer[]>
+  /** Answers the jobs in order; an `Error` among the answers fails that one job, a rejection all of them. */
+  run(jobs: Job[]): Promise<(Answer | Error)[]>
 }
 
 /**
@@ -52,7 +53,9 @@ export const gather = <Job, Answer>({ lanes, most, keys, run }: GatherOptions<Jo
     try {
       const answers = await run(batch.map(({ job }) => job))
       batch.forEach((one, index) => {
-        one.resolve(answers[index] as Answer)
+        const answer = answers[index] as Answer | Error
+        if (answer instanceof Error) one.reject(answer)
+        else one.resolve(answer)
       })
     } catch (error) {
       for (const one of batch) one.reject(error)

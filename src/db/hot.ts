@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { isDeadlock } from './connect.ts'
 import { gather } from './gather.ts'
 import { type AttemptRow, type EventRow, isEmpty, keyOf, type Work } from './work.ts'
 
@@ -220,14 +221,15 @@ with wanted as (
 )
 select unit, why from lost`
 
-const commitAll = async (pool: pg.Pool, works: Work[]): Promise<Lost[]> => {
+const commitAll = async (pool: pg.Pool, works: Work[]): Promise<(Lost | Error)[]> => {
   try {
     return await commitTogether(pool, works)
   } catch (error) {
     // One work that the database refuses must not take its company down.
-    if (works.length === 1 || isRetriable(error)) throw error
-    const outcomes: Lost[] = []
-    for (const work of works) outcomes.push(...(await commitTogether(pool, [work])))
+    if (works.length === 1 || isDeadlock(error)) throw error
+    const outcomes: (Lost | Error)[] = []
+    for (const work of works)
+      outcomes.push(...(await commitTogether(pool, [work]).catch((refused: Error) => [refused])))
     return outcomes
   }
 }
@@ -239,14 +241,9 @@ const commitTogether = async (pool: pg.Pool, works: Work[], triesLeft = 3): Prom
     for (const { unit, why } of rows) outcomes[unit] = why
     return outcomes
   } catch (error) {
-    if (isRetriable(error) && triesLeft > 1) return commitTogether(pool, works, triesLeft - 1)
+    if (isDeadlock(error) && triesLeft > 1) return commitTogether(pool, works, triesLeft - 1)
     throw error
   }
-}
-
-const isRetriable = (error: unknown): boolean => {
-  const code = (error as { code?: unknown }).code
-  return code === '40P01' || code === '40001'
 }
 
 const keysOf = (work: Work): string[] => [
