@@ -36,7 +36,11 @@ const work = (change: (work: Work) => void): Work => {
   change(made)
   return made
 }
-const store = (...artifacts: Artifact[]) => hot.commit(work((one) => artifacts.forEach((each) => put(one, each))))
+const putAll = (artifacts: Artifact[]) =>
+  work((one) => {
+    for (const each of artifacts) put(one, each)
+  })
+const store = (...artifacts: Artifact[]) => hot.commit(putAll(artifacts))
 const consume = (id: string, ...puts: Artifact[]) =>
   work((one) => {
     one.consumptions.set(keyOf({ workspaceId, id }), { workspaceId, id, at: new Date() })
@@ -71,10 +75,8 @@ test('two nodes that need the same rows in other orders both get through', async
   for (let round = 0; round < 20; round += 1) {
     const names = [`a-${round}`, `b-${round}`, `c-${round}`]
     await store(...names.map((name) => artifact(name)))
-    const forth = work((one) => names.forEach((name) => put(one, artifact(name, { payload: { from: 'forth' } }))))
-    const back = work((one) =>
-      names.toReversed().forEach((name) => put(one, artifact(name, { payload: { from: 'back' } }))),
-    )
+    const forth = putAll(names.map((name) => artifact(name, { payload: { from: 'forth' } })))
+    const back = putAll(names.toReversed().map((name) => artifact(name, { payload: { from: 'back' } })))
     assert.deepEqual(await Promise.all([hot.commit(forth), other.commit(back)]), [undefined, undefined])
   }
 })
