@@ -25,7 +25,7 @@ interface Account {
   gid: number
 }
 
-export const clusterIn = (home: string): string => join(home, 'cluster')
+const clusterIn = (home: string): string => join(home, 'cluster')
 
 /**
  * Finds a place that PostgreSQL can work in, beginning with the wanted one. PostgreSQL refuses to be root, and whoever

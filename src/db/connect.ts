@@ -23,13 +23,13 @@ export interface ConnectOptions {
   /** Called with what broke a connection that nobody was using. */
   onIdleError?: (error: Error) => void
   applicationName?: string
-  /** Milliseconds after which the server gives a statement up; 2,500 unless told, 0 for never. */
+  /** Milliseconds after which the server gives a statement up; 2,300 unless told, 0 for never. */
   statementTimeout?: number
 }
 
 /** Opens a pool on a database. Nothing is connected before the first query. */
 export const connect = (url: string, options: ConnectOptions = {}): Connection => {
-  const statementTimeout = options.statementTimeout ?? 2500
+  const statementTimeout = options.statementTimeout ?? 2300
   const pool = new pg.Pool({
     connectionString: url,
     Client: namingClient(options.onStatement),

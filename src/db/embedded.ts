@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
+import { chown, mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -85,7 +85,8 @@ const bringUp = async (
   memory.home = place.home
   await remember(folder, memory)
   if (!(await hasCluster(place.home))) {
-    log(`Setting up a PostgreSQL in ${place.home}`)
+    const reason = place.home === folder ? '' : `: it may not run as root, and whom it runs as may not enter ${folder}`
+    log(`Setting up a PostgreSQL in ${place.home}${reason}`)
     await createCluster(place, user, memory.password, settings.fsync !== 'off')
   }
   for (let tries = 1; ; tries++) {
@@ -135,7 +136,9 @@ const greet = async ({ password, home }: Memory, { pid, port }: Postmaster): Pro
 }
 
 const recall = async (folder: string): Promise<Memory> => {
-  const text = await readFile(join(folder, 'server.json'), 'utf8').catch(() => undefined)
+  const text = await readFile(join(folder, 'server.json'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
   const memory: Memory = text
     ? JSON.parse(text)
     : { password: randomBytes(24).toString('base64url'), port: 0, home: folder }
@@ -144,7 +147,10 @@ const recall = async (folder: string): Promise<Memory> => {
 
 const remember = async (folder: string, memory: Memory): Promise<void> => {
   const path = join(folder, 'server.json')
-  await writeFile(`${path}.draft`, JSON.stringify(memory), { mode: 0o600 })
+  await writeFile(`${path}.draft`, JSON.stringify(memory), { mode: 0o600, flush: true })
+  // A start as root now and then does not lock out whose folder it is.
+  const { uid, gid } = await stat(folder)
+  if (process.getuid?.() === 0) await chown(`${path}.draft`, uid, gid)
   await rename(`${path}.draft`, path)
 }
 

@@ -152,6 +152,55 @@ export interface Database {
     points: number
     resetsAt: Date
   }
+  operators: {
+    poolId: string
+    userId: string
+    role: 'owner' | 'admin' | 'helpdesk' | 'viewer'
+    workspaces: string[] | null
+    pools: string[] | null
+    createdAt: At
+    updatedAt: At
+  }
+  idempotency: {
+    actor: string
+    key: string
+    requestHash: string
+    status: number | null
+    answerSealed: string | null
+    expiresAt: Date
+  }
+  groups: {
+    poolId: string
+    id: string
+    parentId: string | null
+    name: string
+    description: Generated<string>
+    createdAt: At
+    updatedAt: At
+  }
+  groupMembers: {
+    poolId: string
+    groupId: string
+    userId: string
+    createdAt: At
+  }
+  invitations: {
+    poolId: string
+    id: string
+    workspaceId: string
+    identifierKind: 'email' | 'mobile' | 'username'
+    identifierValue: string
+    identifierTyped: string
+    userId: string | null
+    state: ColumnType<'pending' | 'accepted' | 'revoked', 'pending' | 'accepted' | 'revoked' | undefined>
+    tokenHash: string
+    data: Json<Record<string, unknown>>
+    invitedBy: Json<Record<string, unknown>>
+    createdAt: At
+    updatedAt: At
+    expiresAt: Date
+    acceptedAt: MaybeAt
+  }
   inbox: {
     id: string
     recipient: string

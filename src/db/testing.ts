@@ -47,7 +47,11 @@ const startInOneOf = async ([folder = tmpdir(), ...others]: string[]): Promise<E
   const dataDir = await mkdtemp(join(folder, folderPrefix))
   try {
     const { url, stop } = await startEmbedded({ dataDir, log: () => {}, settings })
-    return { url, stop: () => stop().then(async () => void (await discardEmbedded(dataDir))) }
+    const stopAndDelete = async () => {
+      await stop()
+      await discardEmbedded(dataDir)
+    }
+    return { url, stop: stopAndDelete }
   } catch (error) {
     await discardEmbedded(dataDir)
     if (others.length === 0) throw error
