@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import Koa, { type Context, type Middleware } from 'koa'
+import { admin } from './admin/index.ts'
 import type { Changes } from './db/changes.ts'
 import { emptyWork, withWork } from './db/work.ts'
 import type { GrantType } from './oidc/grants/index.ts'
@@ -39,6 +40,7 @@ export const createApp = ({ services, changes, ready }: Options): Koa => {
   app.use(refuseOddTargets)
   app.use(operations(services, ready))
   app.use(assets)
+  app.use(admin(services, changes))
   app.use(workspaces(desk, issuers))
   if (services.config.env !== 'production') {
     app.use(development(desk))

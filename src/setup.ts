@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import * as clients from './directory/clients.ts'
 import * as connections from './directory/connections.ts'
+import { allScopes } from './directory/operators.ts'
 import * as pools from './directory/pools.ts'
 import * as workspaces from './directory/workspaces.ts'
 import * as keys from './oidc/keys.ts'
@@ -70,21 +71,8 @@ const ensureMachine = (services: Services, workspaceId: string, { id, secret }: 
     client_name: 'Bootstrap',
     token_endpoint_auth_method: 'client_secret_basic',
     grant_types: ['client_credentials'],
-    resources: { [`${services.config.publicUrl}/api/v1`]: adminScopes },
+    resources: { [`${services.config.publicUrl}/api/v1`]: allScopes },
   })
-
-/** The scopes of the admin API (contract.md); a resource that is new adds its two here. */
-const adminScopes = [
-  'admin',
-  ...['workspaces', 'clients', 'connections', 'keys', 'scripts', 'pools', 'users', 'groups', 'invitations'].flatMap(
-    readWrite,
-  ),
-  ...['imports', 'exports', 'migration', 'tenants', 'roles', 'events', 'stats'].flatMap(readWrite),
-]
-
-function readWrite(resource: string): string[] {
-  return [`${resource}:read`, `${resource}:write`]
-}
 
 type NewClient = Parameters<typeof clients.create>[3]
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Db } from '../db/connect.ts'
 import type { EventRow } from '../db/work.ts'
 import { uuidv7 } from '../platform/secrets.ts'
@@ -8,7 +9,6 @@ export type Happening =
   | { type: 'sign_in.failed'; data: { method: string; why: string; identifier_kind?: string; grant_type?: string } }
   | { type: 'sign_in.refused'; data: { why: string } }
   | { type: 'user.registered'; data: { identifier_kind: string } }
-  | { type: 'user.created'; data: { by: string } }
   | { type: 'user.recovered'; data: Record<string, never> }
   | { type: 'user.registration_repeated'; data: Record<string, never> }
   | { type: 'consent.given'; data: { scopes: string[] } }
@@ -17,7 +17,30 @@ export type Happening =
   | { type: 'code.reused'; data: Record<string, never> }
   | { type: 'session.ended'; data: Record<string, never> }
   | { type: 'keys.rotated'; data: { algorithms: string[] } }
-  | { type: 'workspace.created' | 'pool.created' | 'client.created' | 'connection.created'; data: { name: string } }
+  | {
+      type: `${'workspace' | 'pool' | 'client' | 'connection' | 'group' | 'invitation' | 'user' | 'operator'}.${'created' | 'updated' | 'deleted'}`
+      data: { by: By; name?: string; before?: Record<string, unknown>; after?: Record<string, unknown> }
+    }
+
+/** Who did something: the program itself, a person for themselves, or whoever an admin token belongs to. */
+export interface By {
+  kind: 'system' | 'person' | 'client' | 'operator'
+  id?: string
+}
+
+export const system: By = { kind: 'system' }
+
+/** The fields of a record that a change has changed, before and after. */
+export const difference = (
+  before: object,
+  after: object,
+): { before: Record<string, unknown>; after: Record<string, unknown> } => {
+  const changed = Object.keys({ ...before, ...after }).filter(
+    (name) => name !== 'updatedAt' && !isDeepStrictEqual(Reflect.get(before, name), Reflect.get(after, name)),
+  )
+  const only = (record: object) => Object.fromEntries(changed.map((name) => [name, Reflect.get(record, name)]))
+  return { before: only(before), after: only(after) }
+}
 
 /** Whom and what an event is about. */
 export interface About {

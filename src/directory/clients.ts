@@ -48,6 +48,7 @@ export const create = async (
   at: Date,
   workspaceId: string,
   { id, secret, ...input }: z.input<typeof clientMetadata> & { id: string; secret?: string },
+  by: audit.By = audit.system,
 ): Promise<{ id: string; secret: string | undefined }> => {
   const metadata = clientMetadata.parse(input)
   const made = metadata.token_endpoint_auth_method === 'none' ? undefined : (secret ?? randomToken())
@@ -59,7 +60,7 @@ export const create = async (
     .executeTakeFirst()
   if (!row) throw new Problem('conflict', { detail: `A client with the id "${id}" exists.` })
   const about = { workspaceId, clientId: id }
-  await audit.record(db, at, about, { type: 'client.created', data: { name: metadata.client_name } })
+  await audit.record(db, at, about, { type: 'client.created', data: { by, name: metadata.client_name } })
   return { id, secret: made }
 }
 

@@ -20,6 +20,7 @@ export const create = async (
   at: Date,
   workspaceId: string,
   input: z.input<typeof newConnection>,
+  by: audit.By = audit.system,
 ): Promise<string> => {
   const { pool_id: poolId, mapping, ...connection } = newConnection.parse(input)
   const row = await db
@@ -30,7 +31,7 @@ export const create = async (
     .executeTakeFirst()
   if (!row) throw new Problem('conflict', { detail: 'This pool is connected to the workspace already.' })
   const about = { workspaceId, poolId }
-  await audit.record(db, at, about, { type: 'connection.created', data: { name: connection.name } })
+  await audit.record(db, at, about, { type: 'connection.created', data: { by, name: connection.name } })
   return row.id
 }
 

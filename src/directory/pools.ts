@@ -1,5 +1,6 @@
+import { sql } from 'kysely'
 import { z } from 'zod'
-import type { Db } from '../db/connect.ts'
+import { type Db, isUniqueViolation } from '../db/connect.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
@@ -30,7 +31,7 @@ export const poolSettings = z.object({
 })
 export type PoolSettings = z.infer<typeof poolSettings>
 
-const newPool = z.object({
+export const newPool = z.object({
   slug,
   name: z.string().min(1).max(200),
   description: z.string().max(1000).default(''),
@@ -52,6 +53,8 @@ export interface Pool {
   kind: 'local' | 'external' | 'federated'
   status: 'active' | 'inactive'
   settings: PoolSettings
+  createdAt: Date
+  updatedAt: Date
 }
 
 export const poolFrom = (row: Omit<Pool, 'settings'> & { settings: unknown }): Pool => ({
@@ -63,10 +66,17 @@ export const poolFrom = (row: Omit<Pool, 'settings'> & { settings: unknown }): P
   kind: row.kind,
   status: row.status,
   settings: poolSettings.parse(row.settings),
+  createdAt: row.createdAt,
+  updatedAt: row.updatedAt,
 })
 
 /** Makes a pool. Throws `conflict` where the slug is taken. */
-export const create = async (db: Db, at: Date, input: z.input<typeof newPool>): Promise<Pool> => {
+export const create = async (
+  db: Db,
+  at: Date,
+  input: z.input<typeof newPool>,
+  by: audit.By = audit.system,
+): Promise<Pool> => {
   const { settings, ...pool } = newPool.parse(input)
   const row = await db
     .insertInto('pools')
@@ -75,11 +85,69 @@ export const create = async (db: Db, at: Date, input: z.input<typeof newPool>): 
     .returningAll()
     .executeTakeFirst()
   if (!row) throw new Problem('conflict', { detail: `A pool with the slug "${pool.slug}" exists.` })
-  await audit.record(db, at, { poolId: row.id }, { type: 'pool.created', data: { name: pool.name } })
+  await audit.record(db, at, { poolId: row.id }, { type: 'pool.created', data: { by, name: pool.name } })
   return poolFrom(row)
+}
+
+/** Every setting at once; an event tells what changed. Throws `conflict` on a taken slug, `not_found` where it is gone. */
+export const update = async (
+  db: Db,
+  at: Date,
+  before: Pool,
+  input: z.input<typeof newPool> & { status: Pool['status'] },
+  by: audit.By,
+): Promise<Pool> => {
+  const { settings, ...pool } = newPool.parse(input)
+  const row = await db
+    .updateTable('pools')
+    .set({ ...pool, status: input.status, settings: JSON.stringify(settings), updatedAt: at })
+    .where('id', '=', before.id)
+    .returningAll()
+    .executeTakeFirst()
+    .catch(refuseTaken(pool.slug))
+  if (!row) throw new Problem('not_found')
+  const after = poolFrom(row)
+  const data = { by, ...audit.difference(before, after) }
+  await audit.record(db, at, { poolId: row.id }, { type: 'pool.updated', data })
+  return after
+}
+
+/** Deletes a pool with everyone in it. Throws `conflict` while it is connected to a workspace. */
+export const remove = async (db: Db, at: Date, { id, name }: Pool, by: audit.By): Promise<void> => {
+  const connected = await db.selectFrom('connections').select('id').where('poolId', '=', id).executeTakeFirst()
+  if (connected)
+    throw new Problem('conflict', { detail: 'The pool is connected to a workspace. Remove its connections first.' })
+  await db.deleteFrom('pools').where('id', '=', id).execute()
+  await audit.record(db, at, { poolId: id }, { type: 'pool.deleted', data: { by, name } })
+}
+
+/** Pools by id, from the first after `after`; only those in `among` where that is given. */
+export const list = async (
+  db: Db,
+  { limit, after, among }: { limit: number; after: string | undefined; among: readonly string[] | undefined },
+): Promise<Pool[]> => {
+  const rows = await db
+    .selectFrom('pools')
+    .selectAll()
+    .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
+    .$if(among !== undefined, (query) => query.where('id', '=', sql<string>`any(${among}::uuid[])`))
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+  return rows.map(poolFrom)
+}
+
+export const findById = async (db: Db, id: string): Promise<Pool | undefined> => {
+  const row = await db.selectFrom('pools').selectAll().where('id', '=', id).executeTakeFirst()
+  return row && poolFrom(row)
 }
 
 export const findBySlug = async (db: Db, wanted: string): Promise<Pool | undefined> => {
   const row = await db.selectFrom('pools').selectAll().where('slug', '=', wanted).executeTakeFirst()
   return row && poolFrom(row)
+}
+
+const refuseTaken = (taken: string) => (error: unknown) => {
+  if (isUniqueViolation(error)) throw new Problem('conflict', { detail: `A pool with the slug "${taken}" exists.` })
+  throw error
 }

@@ -48,7 +48,7 @@ export const readProfile = async (
     const text = Object.hasOwn(fields, property.name) ? (fields[property.name] ?? '').trim() : ''
     if (property.type === 'boolean') profile[property.name] = text !== '' && text !== 'false'
     else if (text !== '' && !property.readOnly)
-      profile[property.name] = property.type === 'string' ? text : Number(text)
+      profile[property.name] = property.type === 'string' || !decimal.test(text) ? text : Number(text)
   }
   return { profile, faults: await faultsOf(schema, profile) }
 }
@@ -58,6 +58,9 @@ export const faultsOf = async (schema: Schema, profile: Record<string, unknown>)
   const validate = await compiled(schema)
   return validate(profile) ? [] : (validate.errors ?? []).map(faultFrom)
 }
+
+// Only what people write as a number: `Number` reads `0x24` and `Infinity` too.
+const decimal = /^[+-]?\d+(\.\d+)?$/
 
 const isScalar = (type: unknown): type is ProfileProperty['type'] =>
   type === 'string' || type === 'number' || type === 'integer' || type === 'boolean'

@@ -43,7 +43,7 @@ export const workspaceSettings = z.object({
 })
 export type WorkspaceSettings = z.infer<typeof workspaceSettings>
 
-const newWorkspace = z.object({
+export const newWorkspace = z.object({
   slug: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
   name: z.string().min(1).max(200),
   settings: workspaceSettings.prefault({}),
@@ -70,10 +70,17 @@ export interface Workspace {
   status: 'active' | 'inactive'
   settings: WorkspaceSettings
   connections: Connection[]
+  createdAt: Date
+  updatedAt: Date
 }
 
 /** Makes a workspace; its signing keys are made by whoever calls (`oidc/keys`). Throws `conflict` on a taken slug. */
-export const create = async (db: Db, at: Date, input: z.input<typeof newWorkspace>): Promise<Workspace> => {
+export const create = async (
+  db: Db,
+  at: Date,
+  input: z.input<typeof newWorkspace>,
+  by: audit.By = audit.system,
+): Promise<Workspace> => {
   const { settings, slug, name } = newWorkspace.parse(input)
   const row = await db
     .insertInto('workspaces')
@@ -82,23 +89,24 @@ export const create = async (db: Db, at: Date, input: z.input<typeof newWorkspac
     .returningAll()
     .executeTakeFirst()
   if (!row) throw new Problem('conflict', { detail: `A workspace with the slug "${slug}" exists.` })
-  await audit.record(db, at, { workspaceId: row.id }, { type: 'workspace.created', data: { name } })
-  return { id: row.id, slug, name, status: row.status, settings, connections: [] }
+  await audit.record(db, at, { workspaceId: row.id }, { type: 'workspace.created', data: { by, name } })
+  return workspaceFrom(row, [])
 }
 
 export const findBySlug = async (db: Db, slug: string): Promise<Workspace | undefined> => {
   const row = await db.selectFrom('workspaces').selectAll().where('slug', '=', slug).executeTakeFirst()
-  if (!row) return undefined
-  const connections = await listConnections(db, row.id)
-  return {
-    id: row.id,
-    slug: row.slug,
-    name: row.name,
-    status: row.status,
-    settings: workspaceSettings.parse(row.settings),
-    connections,
-  }
+  return row && workspaceFrom(row, await listConnections(db, row.id))
 }
+
+export const findById = async (db: Db, id: string): Promise<Workspace | undefined> => {
+  const row = await db.selectFrom('workspaces').selectAll().where('id', '=', id).executeTakeFirst()
+  return row && workspaceFrom(row, await listConnections(db, row.id))
+}
+
+const workspaceFrom = (
+  row: Omit<Workspace, 'settings' | 'connections'> & { settings: unknown },
+  connections: Connection[],
+): Workspace => ({ ...row, settings: workspaceSettings.parse(row.settings), connections })
 
 const listConnections = async (db: Db, workspaceId: string): Promise<Connection[]> => {
   const rows = await db
@@ -106,15 +114,28 @@ const listConnections = async (db: Db, workspaceId: string): Promise<Connection[
     .innerJoin('pools', 'pools.id', 'connections.poolId')
     .select(['connections.id', 'connections.name', 'position', 'enabled', 'hidden', 'domains', 'amr', 'mapping'])
     .select(['pools.id as poolId', 'pools.slug', 'pools.name as poolName', 'description', 'color', 'kind'])
-    .select(['pools.status', 'pools.settings'])
+    .select(['pools.status', 'pools.settings', 'pools.createdAt', 'pools.updatedAt'])
     .where('connections.workspaceId', '=', workspaceId)
     .orderBy('position')
     .orderBy('connections.id')
     .execute()
-  return rows.map(({ poolId, slug, poolName, description, color, kind, status, settings, ...connection }) => ({
-    ...connection,
-    pool: poolFrom({ id: poolId, slug, name: poolName, description, color, kind, status, settings }),
-  }))
+  return rows.map(
+    ({ poolId, slug, poolName, description, color, kind, status, settings, createdAt, updatedAt, ...connection }) => ({
+      ...connection,
+      pool: poolFrom({
+        id: poolId,
+        slug,
+        name: poolName,
+        description,
+        color,
+        kind,
+        status,
+        settings,
+        createdAt,
+        updatedAt,
+      }),
+    }),
+  )
 }
 
 /** The connection through which a pool's users come to this workspace; undefined where they cannot. */

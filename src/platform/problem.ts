@@ -8,6 +8,7 @@ const catalogue = {
   method_not_allowed: { status: 405, title: 'This address does not answer that method' },
   conflict: { status: 409, title: 'This clashes with something that exists' },
   expired: { status: 410, title: 'This page has expired' },
+  precondition_failed: { status: 412, title: 'It was changed in the meantime' },
   too_large: { status: 413, title: 'That is too much to read' },
   unsupported_type: { status: 415, title: 'This kind of content is not read here' },
   unprocessable: { status: 422, title: 'Some values are not valid' },

@@ -1,0 +1,130 @@
+import { createLocalJWKSet, errors, type JSONWebKeySet, jwtVerify } from 'jose'
+import type { Changes } from '../db/changes.ts'
+import type { By } from '../directory/audit.ts'
+import * as clients from '../directory/clients.ts'
+import * as operators from '../directory/operators.ts'
+import { Problem } from '../platform/problem.ts'
+import type { Services } from '../services.ts'
+
+/** Who calls: a machine by its scopes, or an operator by the scopes of their token and what their role may do. */
+export interface Actor {
+  kind: 'client' | 'operator'
+  id: string
+  scopes: ReadonlySet<string>
+  /** The only workspaces and pools that exist for this actor, by id; undefined where all do. */
+  workspaces: ReadonlySet<string> | undefined
+  pools: ReadonlySet<string> | undefined
+}
+
+export interface Access {
+  /** Reads the bearer token of a request. Throws `unauthorized` on anything but a live token for this API. */
+  identify(authorization: string): Promise<Actor>
+}
+
+/** Opens the check of tokens of the `admin` workspace (RFC 9068 section 4). */
+export const openAccess = (services: Services, changes: Changes): Access => {
+  const { db, config, clock } = services
+  let kept: Promise<Issuer> | undefined
+  changes.subscribe(() => {
+    kept = undefined
+  })
+  const issuer = () => {
+    if (!changes.listening()) return readIssuer(services)
+    kept ??= readIssuer(services).catch((error) => {
+      kept = undefined
+      throw error
+    })
+    return kept
+  }
+  return {
+    async identify(authorization) {
+      const [, token] = authorization.match(/^Bearer ([\w.~+/-]+=*)$/i) ?? []
+      if (!token) throw new Problem('unauthorized', { detail: 'Send an access token as "Authorization: Bearer …".' })
+      const { workspaceId, keys } = await issuer()
+      const { payload } = await jwtVerify(token, keys, {
+        issuer: `${config.publicUrl}/w/admin`,
+        audience: `${config.publicUrl}/api/v1`,
+        typ: 'at+jwt',
+        algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+        clockTolerance: 5,
+        currentDate: clock.now(),
+      }).catch(refuse)
+      const scopes = new Set(
+        String(payload.scope ?? '')
+          .split(' ')
+          .filter(Boolean),
+      )
+      const client = await clients.find(db, workspaceId, String(payload.client_id))
+      if (client?.status !== 'active') throw new Problem('unauthorized')
+      if (payload.sub === payload.client_id) return machine(client.id, scopes)
+      const grant = await operators.find(db, String(payload.sub))
+      if (!grant) throw new Problem('forbidden', { detail: 'This account is not an operator.' })
+      return operator(grant, scopes)
+    },
+  }
+}
+
+/** Throws `forbidden` where the actor's scopes do not reach. */
+export const demand = ({ scopes }: Actor, scope: string): void => {
+  const [resource] = scope.split(':')
+  // Whoever may write a resource may read it.
+  const reaches =
+    scopes.has('admin') || scopes.has(scope) || (scope.endsWith(':read') && scopes.has(`${resource}:write`))
+  if (!reaches) throw new Problem('forbidden', { detail: `This needs the scope "${scope}".` })
+}
+
+/** Throws `forbidden` for whoever may only see some workspaces or pools: what belongs to none is not theirs to make. */
+export const demandEverything = ({ workspaces, pools }: Actor): void => {
+  if (workspaces || pools) throw new Problem('forbidden', { detail: 'This needs an operator without limits.' })
+}
+
+/** The actor as events tell of it. */
+export const byOf = ({ kind, id }: Actor): By => ({ kind, id })
+
+interface Issuer {
+  workspaceId: string
+  keys: ReturnType<typeof createLocalJWKSet>
+}
+
+const readIssuer = async ({ db }: Services): Promise<Issuer> => {
+  const rows = await db
+    .selectFrom('signingKeys')
+    .innerJoin('workspaces', 'workspaces.id', 'signingKeys.workspaceId')
+    .select(['workspaceId', 'publicJwk'])
+    .where('slug', '=', 'admin')
+    .where('status', '=', 'active')
+    .execute()
+  const workspaceId = rows[0]?.workspaceId
+  if (!workspaceId) throw new Problem('unauthorized')
+  const set = { keys: rows.map(({ publicJwk }) => publicJwk) } as unknown as JSONWebKeySet
+  return { workspaceId, keys: createLocalJWKSet(set) }
+}
+
+const refuse = (error: unknown): never => {
+  if (error instanceof errors.JOSEError)
+    throw new Problem('unauthorized', { detail: 'The access token is not valid here.', cause: error })
+  throw error
+}
+
+const machine = (id: string, scopes: Set<string>): Actor => ({
+  kind: 'client',
+  id,
+  scopes,
+  workspaces: undefined,
+  pools: undefined,
+})
+
+/** An operator can do what their role may do and their token was given, whichever is less. */
+const operator = ({ userId, role, workspaces, pools }: operators.Operator, asked: Set<string>): Actor => {
+  const allowed = operators.scopesOf(role)
+  const scopes = new Set(
+    asked.has('admin') ? allowed : [...asked].filter((scope) => allowed.has(scope) || allowed.has('admin')),
+  )
+  return {
+    kind: 'operator',
+    id: userId,
+    scopes,
+    workspaces: workspaces ? new Set(workspaces) : undefined,
+    pools: pools ? new Set(pools) : undefined,
+  }
+}

@@ -1,0 +1,45 @@
+import { z } from 'zod'
+import { Problem } from '../platform/problem.ts'
+
+/** What any merge patch is, before it is known what it patches. */
+export const anyPatch = z.record(z.string(), z.unknown())
+
+/**
+ * Checks a part of a request by its schema. Throws `unprocessable`, or another problem, with a JSON pointer (RFC 6901)
+ * to each value that does not fit.
+ */
+export const check = <Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  other?: () => Problem,
+): z.output<Schema> => {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  throw other ? other() : new Problem('unprocessable', { errors: result.error.issues.flatMap(faultsOf) })
+}
+
+/** What a record becomes by a merge patch (RFC 7396), checked whole by its schema. Throws `unprocessable`. */
+export const patchedBy = <Schema extends z.ZodType>(
+  schema: Schema,
+  current: object,
+  patch: Record<string, unknown>,
+): z.output<Schema> => check(schema, merge(current, patch))
+
+const merge = (target: unknown, patch: unknown): unknown => {
+  if (!isObject(patch)) return patch
+  const merged: Record<string, unknown> = isObject(target) ? { ...target } : {}
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) delete merged[name]
+    else merged[name] = merge(merged[name], value)
+  }
+  return merged
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const faultsOf = (issue: z.core.$ZodIssue): { pointer: string; detail: string }[] => {
+  const pointer = issue.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+  if (issue.code !== 'unrecognized_keys') return [{ pointer, detail: issue.message }]
+  return issue.keys.map((key) => ({ pointer: `${pointer}/${key}`, detail: 'This field is not known here' }))
+}
