@@ -1,7 +1,8 @@
 FROM node:24.21.0-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts
+# npm keeps TypeScript as an optional peer of a package that never loads it here.
+RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/typescript node_modules/@typescript
 
 FROM node:24.21.0-slim
 ENV NODE_ENV=production

@@ -7,18 +7,23 @@ import { chromium } from '@playwright/test'
 export const findChromium = (): string => {
   const given = process.env.CHROMIUM_PATH
   if (given && !existsSync(given)) throw new Error(`CHROMIUM_PATH names a file that does not exist: ${given}`)
-  const found = given || onPath() || playwrightsOwn() || installed()
+  const found = given || onMachine() || playwrightsOwn() || installed()
   if (found) return found
   throw new Error('Found no Chromium: install one, or `npx playwright install chromium`, or set CHROMIUM_PATH')
 }
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
-const onPath = (): string | undefined =>
-  (process.env.PATH ?? '')
-    .split(delimiter)
-    .flatMap((folder) => names.map((name) => join(folder, name)))
-    .find((file) => existsSync(file))
+const places = [
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+]
+
+const onMachine = (): string | undefined => {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  const files = folders.flatMap((folder) => names.map((name) => join(folder, name)))
+  return [...files, ...places].find((file) => existsSync(file))
+}
 
 const playwrightsOwn = (): string | undefined => [chromium.executablePath()].find((file) => existsSync(file))
 
@@ -30,7 +35,7 @@ const installed = (): string | undefined => {
     stdio: 'inherit',
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
   })
-  return onPath()
+  return onMachine()
 }
 
 const install =

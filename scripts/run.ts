@@ -1,4 +1,5 @@
 import { type SpawnOptions, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -37,25 +38,26 @@ export const summarise = (outcomes: Outcome[]): string =>
     })
     .join('\n')
 
-const run = ({ name, command: [program, ...args], env }: Job, options: SpawnOptions): Promise<Outcome> =>
-  new Promise((resolve, reject) => {
-    const began = performance.now()
-    const path = [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter)
-    const child = spawn(program, args, {
-      ...options,
-      cwd: root,
-      timeout: longest,
-      env: { ...process.env, ...env, PATH: path },
-    })
-    const output: Buffer[] = []
-    child.stdout?.on('data', (chunk: Buffer) => output.push(chunk))
-    child.stderr?.on('data', (chunk: Buffer) => output.push(chunk))
-    const pass = (signal: NodeJS.Signals) => child.kill(signal)
-    process.on('SIGTERM', pass)
-    child.on('error', reject)
-    child.on('close', (code) => {
-      process.off('SIGTERM', pass)
-      const seconds = (performance.now() - began) / 1000
-      resolve({ name, code: code ?? 1, seconds, output: Buffer.concat(output).toString() })
-    })
-  })
+const run = async ({ name, command: [program, ...args], env }: Job, options: SpawnOptions): Promise<Outcome> => {
+  const began = performance.now()
+  const path = [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter)
+  const child = spawn(program, args, { ...options, cwd: root, env: { ...process.env, ...env, PATH: path } })
+  const output: Buffer[] = []
+  child.stdout?.on('data', (chunk: Buffer) => output.push(chunk))
+  child.stderr?.on('data', (chunk: Buffer) => output.push(chunk))
+  const stop = () => child.kill()
+  process.on('SIGTERM', stop)
+  const late = setTimeout(stop, longest)
+  try {
+    const [code] = await once(child, 'close')
+    return {
+      name,
+      code: code ?? 1,
+      seconds: (performance.now() - began) / 1000,
+      output: Buffer.concat(output).toString(),
+    }
+  } finally {
+    clearTimeout(late)
+    process.off('SIGTERM', stop)
+  }
+}

@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { findChromium } from './chromium.ts'
 import { type Outcome, runLoudly, summarise } from './run.ts'
 
+// First of all, so that a machine without a browser is told at once.
+const chromium = findChromium()
+
 // Files wait for the database and for hashes more than they compute.
 const atOnce = Math.max(2, availableParallelism())
 
@@ -29,7 +32,7 @@ const browser = async (): Promise<Outcome> => {
   const outcome = await runLoudly({
     name: 'browser tests',
     command: ['playwright', 'test', '--config=e2e/playwright.config.ts', '--reporter=list', `--output=${folder}`],
-    env: { CHROMIUM_PATH: findChromium() },
+    env: { CHROMIUM_PATH: chromium },
   })
   if (outcome.code === 0) await rm(folder, { recursive: true, force: true })
   else console.error(`Pictures and traces are in ${folder}`)

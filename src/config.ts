@@ -44,7 +44,11 @@ export const readConfig = (env: Record<string, string | undefined> = process.env
   const read = environment(given.NODE_ENV === 'production').safeParse(given)
   if (read.success) return toConfig(read.data)
   const wrong = Map.groupBy(read.error.issues, ({ path }) => path[0])
-  throw new ConfigError([...wrong].map(([name, issues]) => `${String(name)}: ${issues[0]?.message}`))
+  const lines = [...wrong].map(([path, issues]) => {
+    const name = String(path)
+    return `${name}${name in given ? '' : ' is missing'}: ${issues[0]?.message}`
+  })
+  throw new ConfigError(lines)
 }
 
 /** The README's table of variables, in Markdown. */
@@ -238,5 +242,5 @@ const together = (
   present: keyof Pair,
 ): [(read: Pair) => boolean, { path: string[]; error: string; when: () => boolean }] => [
   (read) => !read[present] || Boolean(read[missing]),
-  { path: [missing], error: `is needed together with ${present}; set both or neither`, when: () => true },
+  { path: [missing], error: `set it together with ${present}, or neither`, when: () => true },
 ]
