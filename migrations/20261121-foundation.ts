@@ -21,7 +21,8 @@ export const up = async (db: Kysely<unknown>): Promise<void> => {
       color text not null default '#1f6feb' check (color ~ '^#[0-9a-f]{6}$'),
       kind text not null default 'local' check (kind in ('local', 'external', 'federated')),
       status text not null default 'active' check (status in ('active', 'inactive')),
-      settings jsonb not null default '{}',
+      -- Not jsonb, which forgets the order of a schema's properties: forms are drawn in it.
+      settings json not null default '{}',
       created_at timestamptz not null default now(),
       updated_at timestamptz not null default now()
     );
@@ -153,7 +154,8 @@ export const up = async (db: Kysely<unknown>): Promise<void> => {
     ) with (fillfactor = 85);
     create index artifacts_expiry on artifacts (expires_at);
     create index artifacts_uid on artifacts (workspace_id, uid) where uid is not null;
-    create index artifacts_user on artifacts (pool_id, user_id) where kind in ('Grant', 'Session');
+    create index artifacts_user on artifacts (pool_id, user_id)
+      where user_id is not null and kind in ('Grant', 'Session', 'Interaction');
 
     create table attempts (
       workspace_id uuid not null,

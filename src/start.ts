@@ -1,8 +1,8 @@
 import { createApp } from './app.ts'
 import type { Config } from './config.ts'
 import { listen as listenToChanges } from './db/changes.ts'
-import type { Connection } from './db/connect.ts'
-import { openHot } from './db/hot.ts'
+import { type Connection, connect } from './db/connect.ts'
+import { type Hot, hotSettings, openHot } from './db/hot.ts'
 import { pendingMigrations } from './db/migrate.ts'
 import { sweep } from './db/sweep.ts'
 import { sendMessage } from './directory/outbox.ts'
@@ -61,7 +61,9 @@ const open = async (wanted: Config, options: StartOptions, closing: Closing): Pr
   const databaseUrl = connection.url
   const changes = await listenToChanges(databaseUrl, (error) => log.warn({ err: error }, 'changes are not heard'))
   closing.push(changes.close)
-  const services = openServices({ config, clock, log, metrics, connection, passwords })
+  const hot = connect(databaseUrl, { max: 8, settings: hotSettings, onStatement: counted })
+  closing.push(hot.close)
+  const services = openServices({ config, clock, log, metrics, connection, hot: openHot(hot.pool), passwords })
   await setUp(services)
   if (config.env !== 'production') await setUpDemo(services)
   let stopping = false
@@ -85,17 +87,18 @@ interface Opened {
   log: Log
   metrics: Services['metrics']
   connection: Connection
+  hot: Hot
   passwords: Passwords
 }
 
-const openServices = ({ config, clock, log, metrics, connection, passwords }: Opened): Services => {
+const openServices = ({ config, clock, log, metrics, connection, hot, passwords }: Opened): Services => {
   const { db, pool } = connection
   metrics.observe({
     passwords: passwords.state,
     pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
   })
   const fetch = openFetch({ allow: config.egressAllow })
-  return { config, clock, db, hot: openHot(pool), keyring: openKeyring(config.secrets), passwords, fetch, log, metrics }
+  return { config, clock, db, hot, keyring: openKeyring(config.secrets), passwords, fetch, log, metrics }
 }
 
 const openJobs = (services: Services, connectionString: string) => {

@@ -23,6 +23,8 @@ export interface ConnectOptions {
   /** Called with what broke a connection that nobody was using. */
   onIdleError?: (error: Error) => void
   applicationName?: string
+  /** Settings of every connection, as `-c name=value`. */
+  settings?: Record<string, string>
   /** Milliseconds after which the server gives a statement up; 2,300 unless told, 0 for never. */
   statementTimeout?: number
 }
@@ -36,6 +38,13 @@ export const connect = (url: string, options: ConnectOptions = {}): Connection =
     max: options.max ?? 10,
     application_name: options.applicationName ?? 'lido',
     types: { getTypeParser },
+    ...(options.settings
+      ? {
+          options: Object.entries(options.settings)
+            .map(([name, value]) => `-c ${name}=${value}`)
+            .join(' '),
+        }
+      : {}),
     // A database that is away has to be answered for within three seconds. The server ends a slow statement first, so
     // that its outcome is known; only one that does not even do that is left by the reading side.
     connectionTimeoutMillis: 2500,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gather } from './gather.ts'
 
-const recorder = (options: { lanes: number; most: number; keys?: (job: string) => string[] }) => {
+const recorder = (options: { lanes: number; most: number; patience?: number; keys?: (job: string) => string[] }) => {
   const runs: string[][] = []
   const finish: (() => void)[] = []
   const submit = gather<string, string>({
@@ -53,4 +53,38 @@ test('a run that fails fails each of its jobs and no other', async () => {
   await assert.rejects(submit('a'), /broken/)
   fail = false
   assert.equal(await submit('b'), 'b')
+})
+
+test('a slow run holds nobody up while there is another lane', async () => {
+  const { runs, submit, settle } = recorder({ lanes: 2, most: 10, patience: 20 })
+  const slow = submit('a')
+  await new Promise(setImmediate)
+  const others = ['b', 'c'].map(submit)
+  await new Promise(setImmediate)
+  assert.deepEqual(runs, [['a']])
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  assert.deepEqual(runs, [['a'], ['b', 'c']])
+  await settle()
+  assert.deepEqual(await Promise.all([slow, ...others]), ['A', 'B', 'C'])
+})
+
+test('whoever waited long behind a run that fails does not wait for another', async () => {
+  let fail: (error: Error) => void = () => {}
+  const submit = gather<string, string>({
+    lanes: 1,
+    most: 1,
+    run: ([job = '']) => (job === 'first' ? new Promise((_, reject) => (fail = reject)) : Promise.resolve([job])),
+  })
+  const first = submit('first')
+  const early = submit('early')
+  const outcomes = Promise.allSettled([first, early])
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  const late = submit('late')
+  await new Promise(setImmediate)
+  fail(new Error('away'))
+  assert.deepEqual(
+    (await outcomes).map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
+  assert.equal(await late, 'late')
 })

@@ -11,6 +11,8 @@ export interface Account {
   profile: Record<string, unknown>
   metadata: Record<string, unknown>
   updatedAt: Date
+  /** How often everything of theirs was ended. */
+  era: number
   identifiers: { kind: 'email' | 'mobile' | 'username'; value: string; typed: string; verified: boolean }[]
   credentials: { id: string; kind: string; data: Record<string, unknown> }[]
 }
@@ -30,68 +32,111 @@ export interface Loaded {
 }
 
 /** Why a work was not written: somebody else was first. Nothing of it is in the database then. */
-export type Lost = 'consumed' | 'stale' | undefined
+export type Lost = 'consumed' | 'stale' | 'gone' | undefined
 
 export interface Hot {
   /** An artifact by the hash of what its holder presented. */
   load(workspaceId: string, id: string): Promise<Loaded | undefined>
+  /** An interaction by the hash of its uid, with the attempt that goes with it. */
+  loadInteraction(workspaceId: string, id: string): Promise<Loaded | undefined>
   /** A session by the uid that tokens remember it by. */
   loadByUid(workspaceId: string, uid: string): Promise<Loaded | undefined>
+  /** The points of those counters of `limits` that have any and are not over. */
+  points(keys: readonly string[], at: Date): Promise<{ key: string; points: number }[]>
   /** Writes all of a work in one durable statement, or nothing of it. */
   commit(work: Work): Promise<Lost>
 }
 
+/**
+ * Settings for the connections of this module. Its statements have one plan that is right: from index to index.
+ * PostgreSQL would plan them anew each time, which costs more than running them, or keep a plan that reads whole tables,
+ * made while those were small, and run it until it looks at their size again a minute later.
+ */
+export const hotSettings = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  jit: 'off',
+}
+
 /** Opens the gathered reads and grouped commits over a pool; docs/decisions/004-grouped-commits.md says why. */
 export const openHot = (pool: pg.Pool): Hot => {
-  const loadOne = gather<Wanted, Loaded | undefined>({ lanes: 2, most: 128, run: (wanted) => loadAll(pool, wanted) })
+  const loader = (sql: string) =>
+    gather<Wanted, Loaded | undefined>({ lanes: 2, most: 128, run: (wanted) => loadAll(pool, sql, wanted) })
+  const token = loader(tokenSql)
+  const interaction = loader(interactionSql)
+  const session = loader(sessionSql)
   const commitOne = gather<Work, Lost>({ lanes: 2, most: 64, keys: keysOf, run: (works) => commitAll(pool, works) })
   return {
-    load: (workspaceId, id) => loadOne({ workspaceId, id }),
-    loadByUid: (workspaceId, uid) => loadOne({ workspaceId, uid }),
+    load: (workspaceId, key) => token({ workspaceId, key }),
+    loadInteraction: (workspaceId, key) => interaction({ workspaceId, key }),
+    loadByUid: (workspaceId, key) => session({ workspaceId, key }),
+    points: async (keys, at) => (await pool.query<{ key: string; points: number }>(pointsSql, [keys, at])).rows,
     commit: async (work) => (isEmpty(work) ? undefined : commitOne(work)),
   }
 }
 
-type Wanted = { workspaceId: string; id: string } | { workspaceId: string; uid: string }
+/** What is looked for: the hash of what was presented, or a session's uid. */
+interface Wanted {
+  workspaceId: string
+  key: string
+}
 
-const loadSql = `
-select wanted.position::int as position, a.id, a.kind, a.payload, a.consumed_at, a.successor, a.expires_at,
+const wantedRows = 'unnest($1::uuid[], $2::text[]) with ordinality as wanted (workspace_id, key, position)'
+
+const artifactColumns = `wanted.position::int as position, a.id, a.kind, a.payload, a.consumed_at, a.successor,
+  a.expires_at, a.user_id as owner_id, a.era as artifact_era`
+
+const userColumns = `u.pool_id, u.id as user_id, u.status, u.profile, u.metadata, u.updated_at, u.era,
+  (select jsonb_agg(jsonb_build_object('kind', n.kind, 'value', n.value, 'typed', n.typed,
+    'verified', n.verified_at is not null) order by n.created_at, n.value)
+    from identifiers n where n.pool_id = u.pool_id and n.user_id = u.id) as identifiers`
+
+// A token, code or session with its grant, the session that it hangs on, and its user.
+const tokenSql = `
+select ${artifactColumns}, ${userColumns},
   g.payload as grant_payload, g.expires_at as grant_expires_at,
-  s.payload as session_payload, s.expires_at as session_expires_at,
-  t.id as attempt_id, t.version, t.pool_id as attempt_pool_id, t.identifier_kind, t.identifier_value,
-  t.data as attempt_data, t.expires_at as attempt_expires_at,
-  u.pool_id, u.id as user_id, u.status, u.profile, u.metadata, u.updated_at,
-  case when u.id is not null then (
-    select jsonb_agg(jsonb_build_object('kind', n.kind, 'value', n.value, 'typed', n.typed,
-      'verified', n.verified_at is not null) order by n.created_at, n.value)
-    from identifiers n where n.pool_id = u.pool_id and n.user_id = u.id) end as identifiers,
-  case when u.id is not null and t.id is not null then (
-    select jsonb_agg(jsonb_build_object('id', c.id, 'kind', c.kind, 'data', c.data) order by c.id)
-    from credentials c where c.pool_id = u.pool_id and c.user_id = u.id) end as credentials
-from rows from (unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[])) with ordinality
-  as wanted (workspace_id, id, uid, position)
-join lateral (
-  select * from artifacts x where wanted.id is not null and x.workspace_id = wanted.workspace_id and x.id = wanted.id
-  union all
-  select * from artifacts x
-  where wanted.uid is not null and x.workspace_id = wanted.workspace_id and x.uid = wanted.uid and x.kind = 'Session'
-) a on true
+  s.payload as session_payload, s.expires_at as session_expires_at
+from ${wantedRows}
+join artifacts a on a.workspace_id = wanted.workspace_id and a.id = wanted.key
 left join artifacts g on g.workspace_id = a.workspace_id and g.id = a.grant_id
 left join artifacts s on s.workspace_id = a.workspace_id and s.uid = a.session_uid and s.kind = 'Session'
-left join attempts t on a.kind = 'Interaction' and t.workspace_id = a.workspace_id and t.id = a.id
+left join users u on u.pool_id = a.pool_id and u.id = a.user_id`
+
+// An interaction with its attempt, and whoever goes by the attempt's identifier or has just signed in.
+const interactionSql = `
+select ${artifactColumns}, ${userColumns},
+  t.id as attempt_id, t.version, t.pool_id as attempt_pool_id, t.identifier_kind, t.identifier_value,
+  t.data as attempt_data, t.expires_at as attempt_expires_at,
+  (select jsonb_agg(jsonb_build_object('id', c.id, 'kind', c.kind, 'data', c.data) order by c.id)
+    from credentials c where c.pool_id = u.pool_id and c.user_id = u.id) as credentials
+from ${wantedRows}
+join artifacts a on a.workspace_id = wanted.workspace_id and a.id = wanted.key
+left join attempts t on t.workspace_id = a.workspace_id and t.id = a.id
 left join identifiers i on i.pool_id = t.pool_id and i.kind = t.identifier_kind and i.value = t.identifier_value
 left join users u on u.pool_id = coalesce(a.pool_id, i.pool_id) and u.id = coalesce(a.user_id, i.user_id)`
 
-const loadAll = async (pool: pg.Pool, wanted: Wanted[]): Promise<(Loaded | undefined)[]> => {
-  const { rows } = await pool.query<LoadedRow>(loadSql, [
+const sessionSql = `
+select ${artifactColumns}, ${userColumns}
+from ${wantedRows}
+join artifacts a on a.workspace_id = wanted.workspace_id and a.uid = wanted.key and a.kind = 'Session'
+left join users u on u.pool_id = a.pool_id and u.id = a.user_id`
+
+const pointsSql = 'select key, points from limits where key = any($1) and resets_at > $2'
+
+const loadAll = async (pool: pg.Pool, sql: string, wanted: Wanted[]): Promise<(Loaded | undefined)[]> => {
+  const { rows } = await pool.query<LoadedRow>(sql, [
     wanted.map(({ workspaceId }) => workspaceId),
-    wanted.map((one) => ('id' in one ? one.id : null)),
-    wanted.map((one) => ('uid' in one ? one.uid : null)),
+    wanted.map(({ key }) => key),
   ])
   const found: (Loaded | undefined)[] = wanted.map(() => undefined)
-  for (const row of rows) found[row.position - 1] = loadedFrom(row, wanted[row.position - 1] as Wanted)
+  for (const row of rows) if (isLive(row)) found[row.position - 1] = loadedFrom(row, wanted[row.position - 1] as Wanted)
   return found
 }
+
+// What a request made of a user while everything of theirs was ended may have been stored only afterwards.
+const isLive = ({ owner_id, artifact_era, era }: LoadedRow): boolean => owner_id === null || artifact_era === era
 
 interface LoadedRow {
   position: number
@@ -101,11 +146,13 @@ interface LoadedRow {
   consumed_at: Date | null
   successor: string | null
   expires_at: Date
-  grant_payload: Record<string, unknown> | null
+  owner_id: string | null
+  artifact_era: number
+  grant_payload?: Record<string, unknown> | null
   grant_expires_at: Date
-  session_payload: Record<string, unknown> | null
+  session_payload?: Record<string, unknown> | null
   session_expires_at: Date
-  attempt_id: string | null
+  attempt_id?: string | null
   version: number
   attempt_pool_id: string | null
   identifier_kind: string | null
@@ -118,8 +165,9 @@ interface LoadedRow {
   profile: Record<string, unknown>
   metadata: Record<string, unknown>
   updated_at: Date
+  era: number
   identifiers: Account['identifiers'] | null
-  credentials: Account['credentials'] | null
+  credentials?: Account['credentials'] | null
 }
 
 const loadedFrom = (row: LoadedRow, { workspaceId }: Wanted): Loaded => ({
@@ -153,6 +201,7 @@ const accountFrom = (row: LoadedRow, id: string): Account => ({
   profile: row.profile,
   metadata: row.metadata,
   updatedAt: row.updated_at,
+  era: row.era,
   identifiers: row.identifiers ?? [],
   credentials: row.credentials ?? [],
 })
@@ -181,19 +230,29 @@ with wanted as (
     identifier_kind = excluded.identifier_kind, identifier_value = excluded.identifier_value, data = excluded.data
   where attempts.version = excluded.version - 1
   returning workspace_id, id
+), put as (
+  select * from jsonb_to_recordset($1::jsonb -> 'puts') as x (unit int, workspace_id uuid, id text, kind text,
+    payload jsonb, grant_id text, uid text, session_uid text, pool_id uuid, user_id uuid, client_id text,
+    expires_at timestamptz, era int, continues text)
+), held as (
+  select a.workspace_id, a.id from artifacts a join put on put.workspace_id = a.workspace_id and put.continues = a.id
+  order by a.workspace_id, a.id for update of a
 ), lost as (
   select w.unit, 'consumed' as why from wanted w where w.unit not in (select unit from consumed)
   union all
   select t.unit, 'stale' from tried t
   where not exists (select from attempted d where d.workspace_id = t.workspace_id and d.id = t.id)
+  union all
+  select p.unit, 'gone' from put p where p.continues is not null
+    and not exists (select from held h where h.workspace_id = p.workspace_id and h.id = p.continues)
 ), stored as (
-  insert into artifacts (workspace_id, id, kind, payload, grant_id, uid, session_uid, pool_id, user_id, client_id, expires_at)
-  select workspace_id, id, kind, payload, grant_id, uid, session_uid, pool_id, user_id, client_id, expires_at
-  from jsonb_to_recordset($1::jsonb -> 'puts') as x (unit int, workspace_id uuid, id text, kind text, payload jsonb,
-    grant_id text, uid text, session_uid text, pool_id uuid, user_id uuid, client_id text, expires_at timestamptz)
-  where x.unit not in (select unit from lost)
+  insert into artifacts (workspace_id, id, kind, payload, grant_id, uid, session_uid, pool_id, user_id, client_id,
+    expires_at, era)
+  select workspace_id, id, kind, payload, grant_id, uid, session_uid, pool_id, user_id, client_id, expires_at,
+    coalesce(era, 0)
+  from put where unit not in (select unit from lost)
   on conflict (workspace_id, id) do update set payload = excluded.payload, pool_id = excluded.pool_id,
-    user_id = excluded.user_id, expires_at = excluded.expires_at
+    user_id = excluded.user_id, expires_at = excluded.expires_at, era = excluded.era
 ), dropped as (
   delete from artifacts a using jsonb_to_recordset($1::jsonb -> 'drops') as x (unit int, workspace_id uuid, id text)
   where a.workspace_id = x.workspace_id and a.id = x.id and x.unit not in (select unit from lost)
@@ -280,6 +339,8 @@ const documentOf = (works: Work[]): string => {
           user_id: one.userId,
           client_id: one.clientId,
           expires_at: one.expiresAt,
+          era: one.era,
+          continues: one.continues,
         }),
       ),
     ),

@@ -33,8 +33,13 @@ export interface Database {
     status: ColumnType<'active' | 'inactive', 'active' | 'inactive' | undefined>
     metadata: Json<Record<string, unknown>>
     secretHash: string | null
+    previousSecretHash: ColumnType<string | null, string | null | undefined>
     createdAt: At
     updatedAt: At
+  }
+  retiredClients: {
+    workspaceId: string
+    id: string
   }
   connections: {
     workspaceId: string
@@ -71,6 +76,7 @@ export interface Database {
     createdAt: At
     updatedAt: At
     lastSignInAt: MaybeAt
+    era: Generated<number>
   }
   identifiers: {
     poolId: string
@@ -122,6 +128,7 @@ export interface Database {
     consumedAt: Date | null
     successor: string | null
     expiresAt: Date
+    era: Generated<number>
   }
   attempts: {
     workspaceId: string

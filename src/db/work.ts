@@ -13,6 +13,10 @@ export interface Artifact {
   userId?: string | undefined
   clientId?: string | undefined
   expiresAt: Date
+  /** The era of its user that its making began in; what is older than the user's own is never read again. */
+  era?: number | undefined
+  /** The record that it goes on from; where that is gone, the whole work is refused, so that nothing comes back. */
+  continues?: string | undefined
 }
 
 /** A record that may be used once; the whole work is refused where somebody else was first. */

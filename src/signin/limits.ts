@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
+import type { Hot } from '../db/hot.ts'
 import type { Charge } from '../db/work.ts'
 
 /** How many failures each counter bears in its window; security.md 15–22. Windows are in seconds. */
@@ -61,15 +62,8 @@ export const take = async (db: Db, at: Date, counters: readonly Counter[]): Prom
  * known, so that twenty people who share an account may come in at once: what can be guessed meanwhile is bounded by
  * the queue of hashes.
  */
-export const isOpen = async (db: Db, at: Date, counters: readonly Counter[]): Promise<boolean> => {
-  const rows = await db
-    .selectFrom('limits')
-    .select(['key', 'points'])
-    .where('key', '=', sql<string>`any(${counters.map(keyOf)})`)
-    .where('resetsAt', '>', at)
-    .execute()
-  return withinAll(counters, rows, 1)
-}
+export const isOpen = async (hot: Hot, at: Date, counters: readonly Counter[]): Promise<boolean> =>
+  withinAll(counters, await hot.points(counters.map(keyOf), at), 1)
 
 const withinAll = (counters: readonly Counter[], rows: { key: string; points: number }[], more: number): boolean => {
   const most = new Map(counters.map((one) => [keyOf(one), limits[one.kind].points]))
@@ -82,6 +76,14 @@ export const charge = (counter: Counter, at: Date): Charge => ({
   at,
   resetsAt: resetOf(counter, at),
 })
+
+/** Forgets the failures of an account that got a new password. */
+export const forgive = async (db: Db, poolId: string, userId: string): Promise<void> => {
+  await db
+    .deleteFrom('limits')
+    .where('key', '=', keyOf({ kind: 'account', scope: poolId, who: userId }))
+    .execute()
+}
 
 /** How long a used-up counter stays closed at most, in minutes. */
 export const windowMinutes = (kind: LimitKind): number => limits[kind].window / 60

@@ -20,7 +20,7 @@ export const tryMethod = async <Pending>(
   const { scene, pool, subject } = at
   const now = scene.services.clock.now()
   const counters = countersOf(scene, pool, subject)
-  const open = await isOpen(scene.services.db, now, Object.values(counters))
+  const open = await isOpen(scene.services.hot, now, Object.values(counters))
   const verdict =
     open || !method.guarded ? await method.verify(at, answer, pending) : ({ ok: false, why: 'too-many' } as const)
   if (verdict.ok) scene.work.forgiven.push(keyOf(counters.account))

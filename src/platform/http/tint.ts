@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache'
+
 /** A colour, and what can be read on it and what can be read of it; all as CSS writes them. */
 interface Tint {
   color: string
@@ -11,6 +13,17 @@ interface Tint {
 
 /** Works out what goes with a colour (`#rrggbb`), so that every text keeps 4.5:1; throws where it is not one. */
 export const tint = (color: string): Tint => {
+  const known = tints.get(color)
+  if (known) return known
+  const made = workOut(color)
+  tints.set(color, made)
+  return made
+}
+
+// A workspace has one colour for very many pages.
+const tints = new LRUCache<string, Tint>({ max: 500 })
+
+const workOut = (color: string): Tint => {
   const given = channels(color)
   const on = onBrand(color)
   const away = on === '#fff' ? '#000' : '#fff'
