@@ -18,7 +18,7 @@ export interface Browser {
   cookies: Map<string, { value: string; path: string }>
   get(url: string, headers?: Record<string, string>): Promise<Page>
   /** Fills in and sends the form of the page; what is not named keeps its value. */
-  submit(fields?: Record<string, string>): Promise<Page>
+  submit(fields?: Record<string, string>, headers?: Record<string, string>): Promise<Page>
   /** Sends a form anywhere, as it is. */
   post(url: string, fields: Record<string, string>, headers?: Record<string, string>): Promise<Page>
   /** The address that a link of the page with this text leads to. */
@@ -69,10 +69,10 @@ export const openBrowser = (base: string): Browser => {
     cookies,
     get: (url, headers = {}) => request(new URL(url, page.url), { method: 'GET', headers }),
     post,
-    submit: (fields = {}) => {
+    submit: (fields = {}, headers = {}) => {
       const form = page.html.match(/<form[^>]*action="([^"]*)"[^>]*>([\s\S]*?)<\/form>/)
       if (!form) throw new Error(`There is no form on the page at ${page.url} (${page.status}): ${textOf(page.html)}`)
-      return post(plainText(form[1] ?? ''), { ...valuesOf(form[2] ?? ''), ...fields })
+      return post(plainText(form[1] ?? ''), { ...valuesOf(form[2] ?? ''), ...fields }, headers)
     },
     link: (text) => {
       const found = [...page.html.matchAll(/<a[^>]*href="([^"]*)"[^>]*>([^<]*)<\/a>/g)].find(

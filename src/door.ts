@@ -13,9 +13,9 @@ export interface Door {
 export const openDoor = async ({ port, host, publicUrl }: Config): Promise<Door> => {
   let listener: RequestListener = (_request, response) =>
     response.writeHead(503, { 'Retry-After': '1' }).end('starting')
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) =>
-    listener(request, response),
-  )
+  // A client's `state` may be long, and comes in the address.
+  const limits = { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: 32 * 1024 }
+  const server = createServer(limits, (request, response) => listener(request, response))
   server.keepAliveTimeout = 65_000
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
   const chosen = (server.address() as AddressInfo).port

@@ -6,7 +6,7 @@ import type { Workspace } from '../directory/workspaces.ts'
 import { openUnder, sealUnder, sha256 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
 import { errors } from './engine.ts'
-import { type Seen, seenBy, seenHere } from './seen.ts'
+import { type Seen, seeAccount, seenBy, seenHere } from './seen.ts'
 
 interface Wiring {
   services: Services
@@ -77,6 +77,8 @@ const write = async (
     expiresAt: new Date(services.clock.now().getTime() + (expiresIn ?? 0) * 1000),
   }
   if (artifact.poolId === undefined) artifact.userId = undefined
+  if (artifact.userId) artifact.era = seen.accounts.get(artifact.userId)?.era
+  if (kind === 'Session') artifact.continues = seen.session
   if (kind === 'RefreshToken' && seen.rotating) keepSuccessor(work, seen.rotating, id)
   seen.written.set(artifact.id, artifact)
   if (artifact.uid) seen.sessionsByUid.set(artifact.uid, artifact)
@@ -98,16 +100,23 @@ const find = async (wiring: Wiring, here: Here, kind: string, id: string): Promi
     const grant = seen.grants.get(address.id)
     return grant && { ...grant.payload, jti: id, kind }
   }
-  const loaded = await load(wiring, seen, address.id)
+  const loaded = await load(wiring, seen, kind, address.id)
   if (!loaded || loaded.kind !== kind) return undefined
+  if (kind === 'Session') seen.session = address.id
   return loaded.consumedAt ? consumedPayload(wiring, here, id, loaded) : presented(loaded, id)
 }
 
 /** Reads an artifact once a request, with the grant, session and person that come along. */
-export const load = ({ services, workspace }: Pick<Wiring, 'services' | 'workspace'>, seen: Seen, id: string) => {
+const load = (
+  { services, workspace }: Pick<Wiring, 'services' | 'workspace'>,
+  seen: Seen,
+  kind: string,
+  id: string,
+) => {
   const known = seen.loads.get(id)
   if (known) return known
-  const reading = services.hot.load(workspace.id, id).then((loaded) => {
+  const read = kind === 'Interaction' ? services.hot.loadInteraction : services.hot.load
+  const reading = read(workspace.id, id).then((loaded) => {
     if (loaded) remember(seen, loaded)
     return loaded
   })
@@ -117,7 +126,7 @@ export const load = ({ services, workspace }: Pick<Wiring, 'services' | 'workspa
 
 const remember = (seen: Seen, loaded: Loaded): void => {
   const { account, grant, session, payload } = loaded
-  if (account) seen.accounts.set(account.id, account)
+  if (account) seeAccount(seen, account)
   if (typeof payload.grantId === 'string' && loaded.kind !== 'Interaction')
     seen.grants.set(sha256(payload.grantId), grant)
   if (session && typeof session.payload.uid === 'string') {
@@ -158,8 +167,12 @@ const consumedPayload = async (
     seen.successor = successor
     return payload
   }
-  seen.reused = loaded.kind === 'RefreshToken' ? 'refresh_token' : 'code'
-  seen.user = loaded.account && { id: loaded.account.id, poolId: loaded.account.poolId }
+  seen.reused = {
+    what: loaded.kind === 'RefreshToken' ? 'refresh_token' : 'code',
+    grant: sha256(payload.grantId ?? ''),
+    clientId: payload.clientId,
+    user: loaded.account && { id: loaded.account.id, poolId: loaded.account.poolId },
+  }
   return { ...payload, consumed: Math.floor(consumedAt / 1000) }
 }
 

@@ -1,9 +1,11 @@
+import { reservedClaims as reserved } from '../directory/connections.ts'
 import type { User } from '../directory/users.ts'
 import type { Connection } from '../directory/workspaces.ts'
 
 /** OpenID Connect Core 1.0 section 5.4, with ours. */
 export const claimsOfScopes: Record<string, string[]> = {
-  openid: ['sub', 'amr', 'acr', 'auth_time', 'idp'],
+  // `groups` stands here too, for an ID token beside an access token tells only these; it is filled in by its own scope.
+  openid: ['sub', 'amr', 'acr', 'auth_time', 'idp', 'groups'],
   profile: [
     'name',
     'family_name',
@@ -23,6 +25,7 @@ export const claimsOfScopes: Record<string, string[]> = {
   email: ['email', 'email_verified'],
   phone: ['phone_number', 'phone_number_verified'],
   address: ['address'],
+  groups: ['groups'],
 }
 
 /** Everything that tokens and userinfo may say of a user who came through a connection; scopes choose from it. */
@@ -69,10 +72,6 @@ const mappedClaims = ({ profile, metadata }: User, mapping: Record<string, strin
       return value === undefined || reserved.has(claim) ? [] : [[claim, value]]
     }),
   )
-
-// A mapping never speaks for the engine or for a proven address.
-const reserved = new Set(['sub', 'iss', 'aud', 'exp', 'iat', 'nonce', 'amr', 'acr', 'auth_time', 'sid', 'idp'])
-for (const claim of ['email', 'email_verified', 'phone_number', 'phone_number_verified']) reserved.add(claim)
 
 const bestOf = ({ identifiers }: User, wanted: string) => {
   const known = identifiers.filter(({ kind }) => kind === wanted)

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ClientMetadata } from '../directory/clients.ts'
+import * as groups from '../directory/groups.ts'
 import * as users from '../directory/users.ts'
 import { openConnection, type Workspace } from '../directory/workspaces.ts'
 import type { Keyring } from '../platform/secrets.ts'
@@ -8,7 +9,7 @@ import { claimsOf, claimsOfScopes, mappedNames } from './claims.ts'
 import { loadGrant } from './consent.ts'
 import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC } from './engine.ts'
 import type { SigningKeys } from './keys.ts'
-import { seenHere } from './seen.ts'
+import { seeAccount, seenHere } from './seen.ts'
 
 /** The pages that the engine shows, drawn by whoever knows the views. */
 export interface EnginePages {
@@ -47,11 +48,14 @@ export const configurationOf = (wiring: Wiring): Configuration => {
     responseTypes: ['code'],
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
     pkce: { required: () => true },
+    // OpenID Connect Core 1.0 section 3.1.2.1: whoever says no redirect_uri gets a page, not a redirect.
+    allowOmittingSingleRegisteredRedirectUri: false,
     acrValues: [oneFactor],
     clockTolerance: 5,
     extraClientMetadata: { properties: ['first_party', 'connections', 'acr_values_default', 'resources'] },
     extraParams: { idp_hint: keepOfflineAccess },
     features: featuresOf(wiring),
+    extraTokenClaims: (_ctx, token) => groupsFor(services, token),
     findAccount: (ctx, sub) => findAccount(wiring, ctx, sub),
     loadExistingGrant: (ctx) => loadGrant(services, workspace, ctx),
     interactions: { policy: policyOf(), url: (_ctx, { uid }) => `/w/${workspace.slug}/signin/${uid}` },
@@ -153,7 +157,17 @@ const findAccount = async (
   sub: string,
 ) => {
   const user = await findUser(services, sub)
-  return user && accountOf(user, workspace, ctx.oidc.client?.connections as string[] | null | undefined)
+  const account = user && accountOf(user, workspace, ctx.oidc.client?.connections as string[] | null | undefined)
+  if (!account) return undefined
+  const groupsOf = async () => ({ groups: await groups.pathsOf(services.db, user.poolId, user.id) })
+  return {
+    ...account,
+    // Asked of the database only where they are asked for: most tokens tell nothing of groups.
+    claims: async (_use: string, scope: string) => ({
+      ...(await account.claims()),
+      ...(scope.split(' ').includes('groups') ? await groupsOf() : {}),
+    }),
+  }
 }
 
 /** A user as the engine knows one; undefined where they may not sign in to this workspace, or not by these connections. */
@@ -164,12 +178,20 @@ export const accountOf = (user: users.User, workspace: Workspace, connections: s
   return { accountId: user.id, claims: async () => claimsOf(user, connection) }
 }
 
+/** RFC 9068 section 2.2.3.1: a token for a resource that may know of groups tells them itself. */
+const groupsFor = async (services: Services, token: object): Promise<{ groups: string[] } | undefined> => {
+  const { accountId, scopes, aud } = token as { accountId?: string; scopes?: Set<string>; aud?: unknown }
+  if (!accountId || !aud || !scopes?.has('groups')) return undefined
+  const user = await findUser(services, accountId)
+  return user && { groups: await groups.pathsOf(services.db, user.poolId, user.id) }
+}
+
 const findUser = async ({ db }: Services, sub: string) => {
   const here = seenHere()
   const known = here?.seen.accounts.get(sub)
   if (known) return known
   const found = /^[0-9a-f-]{36}$/.test(sub) ? await users.findById(db, sub) : undefined
-  if (found) here?.seen.accounts.set(sub, found)
+  if (found && here) seeAccount(here.seen, found)
   return found
 }
 

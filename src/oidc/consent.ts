@@ -42,7 +42,7 @@ export const remember = async (
 }
 
 /** The scopes that a person has agreed to give a client, so far. */
-export const findConsent = async (
+const findConsent = async (
   { db }: Services,
   workspace: Workspace,
   clientId: string,

@@ -5,9 +5,9 @@ import type { User } from '../directory/users.ts'
 import { Problem } from '../platform/problem.ts'
 import { sha256 } from '../platform/secrets.ts'
 import { oneFactor } from './configuration.ts'
-import { errors } from './engine.ts'
+import { errors, type Provider } from './engine.ts'
 import type { Issuer } from './providers.ts'
-import { seenBy } from './seen.ts'
+import { seeAccount, seenBy } from './seen.ts'
 
 /** What the engine waits for, in the browser that it asked in. */
 export interface Interaction {
@@ -23,6 +23,8 @@ export interface Interaction {
   attempt: AttemptRow | undefined
   /** Whoever of the pool goes by the attempt's identifier. */
   found: User | undefined
+  /** Where the browser goes on, once the engine was told how this ended. */
+  finished: string | undefined
   expiresAt: Date
 }
 
@@ -42,22 +44,38 @@ export const read = async ({ provider }: Issuer, ctx: Context): Promise<Interact
     grantId: details.grantId,
     attempt: loaded?.attempt,
     found: loaded?.attempt ? loaded.account : undefined,
+    finished: details.result ? details.returnTo : undefined,
     expiresAt: new Date(details.exp * 1000),
   }
 }
 
 /** Tells the engine who signed in and how; answers where the browser goes on. */
-export const finish = (
+export const finish = async (
   { provider }: Issuer,
   ctx: Context,
-  { prompt }: Interaction,
+  { uid, prompt, sessionUserId }: Interaction,
   signedIn: { user: User; amr: string[]; at: Date },
 ): Promise<string> => {
   const work = currentWork()
-  if (work) seenBy(work).accounts.set(signedIn.user.id, signedIn.user)
+  if (work) seeAccount(seenBy(work), signedIn.user)
   const ts = Math.floor(signedIn.at.getTime() / 1000)
   const login = { accountId: signedIn.user.id, amr: signedIn.amr, acr: oneFactor, ts, remember: true }
-  return provider.interactionResult(ctx.req, ctx.res, { [prompt.name]: {}, login })
+  const destination = await provider.interactionResult(ctx.req, ctx.res, { [prompt.name]: {}, login })
+  if (sessionUserId && sessionUserId !== signedIn.user.id) await endSession(provider, ctx, uid)
+  return destination
+}
+
+/**
+ * Signs out whoever was signed in here before somebody else did: nothing of theirs goes over to the next session. The
+ * engine would do it by a page of its own, which goes on only with a script or a click.
+ */
+const endSession = async (provider: Provider, ctx: Context, uid: string): Promise<void> => {
+  const session = await provider.Session.get(ctx)
+  await session.destroy()
+  const interaction = await provider.Interaction.find(uid)
+  if (!interaction) return
+  interaction.session = undefined
+  await interaction.persist()
 }
 
 /** Tells the engine what the person agreed to; answers where the browser goes on. */

@@ -1,7 +1,9 @@
 import { generateKeyPair, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
+import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
 import * as audit from '../directory/audit.ts'
+import { Problem } from '../platform/problem.ts'
 import { type Keyring, randomToken } from '../platform/secrets.ts'
 
 const algorithms = ['RS256', 'ES256', 'EdDSA', 'PS256'] as const
@@ -25,9 +27,17 @@ export const generate = async (db: Db, keyring: Keyring, at: Date, workspaceId: 
  * Makes new keys, publishes them now, and lets them sign once every client can know them. The old ones stay published
  * until the last token that they signed has expired.
  */
-export const rotate = async (db: Db, keyring: Keyring, at: Date, workspaceId: string): Promise<void> => {
+export const rotate = async (
+  db: Db,
+  keyring: Keyring,
+  at: Date,
+  workspaceId: string,
+  by: audit.By = audit.system,
+): Promise<void> => {
   const signsFrom = later(at, overlapSeconds)
   await db.transaction().execute(async (trx) => {
+    // One rotation after the other: two at once would both leave keys that never end.
+    await trx.selectFrom('workspaces').select('id').where('id', '=', workspaceId).forUpdate().execute()
     await trx
       .updateTable('signingKeys')
       .set({ signsUntil: signsFrom, publishedUntil: later(signsFrom, longestTokenSeconds + overlapSeconds) })
@@ -35,8 +45,60 @@ export const rotate = async (db: Db, keyring: Keyring, at: Date, workspaceId: st
       .where('signsUntil', 'is', null)
       .execute()
     await insert(trx, keyring, workspaceId, signsFrom)
-    await audit.record(trx, at, { workspaceId }, { type: 'keys.rotated', data: { algorithms: [...algorithms] } })
+    await audit.record(trx, at, { workspaceId }, { type: 'keys.rotated', data: { by, algorithms: [...algorithms] } })
   })
+}
+
+/** A key as anyone may know it; what it does follows from its times. */
+export interface KeyRecord {
+  id: string
+  alg: Algorithm
+  state: 'coming' | 'signing' | 'published' | 'withdrawn'
+  signsFrom: Date
+  signsUntil: Date | null
+  publishedUntil: Date | null
+  createdAt: Date
+}
+
+/** A workspace's keys without their private parts, the newest first, from the one after `after`. */
+export const list = async (
+  db: Db,
+  at: Date,
+  workspaceId: string,
+  { limit, after }: { limit: number; after: readonly [signsFrom: string, id: string] | undefined },
+): Promise<KeyRecord[]> => {
+  const rows = await db
+    .selectFrom('signingKeys')
+    .select(['id', 'alg', 'signsFrom', 'signsUntil', 'publishedUntil', 'createdAt'])
+    .where('workspaceId', '=', workspaceId)
+    .$if(after !== undefined, (query) =>
+      query.where(sql<boolean>`(signs_from, id) < (${after?.[0]}::timestamptz, ${after?.[1]})`),
+    )
+    .orderBy('signsFrom', 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map((row) => ({ ...row, state: stateOf(row, at) }))
+}
+
+const stateOf = (
+  { signsFrom, signsUntil, publishedUntil }: Pick<KeyRecord, 'signsFrom' | 'signsUntil' | 'publishedUntil'>,
+  at: Date,
+): KeyRecord['state'] => {
+  if (publishedUntil && publishedUntil <= at) return 'withdrawn'
+  if (signsFrom > at) return 'coming'
+  return signsUntil && signsUntil <= at ? 'published' : 'signing'
+}
+
+/** Throws `conflict` while new keys are on their way: more of them would only make the published set grow. */
+export const refuseWhileComing = async (db: Db, at: Date, workspaceId: string): Promise<void> => {
+  const coming = await db
+    .selectFrom('signingKeys')
+    .select('signsFrom')
+    .where('workspaceId', '=', workspaceId)
+    .where('signsFrom', '>', at)
+    .executeTakeFirst()
+  if (coming) throw new Problem('conflict', { detail: `New keys sign from ${coming.signsFrom.toISOString()}.` })
 }
 
 /** Reads and opens the keys that are published now. Throws where SECRETS no longer open them. */
@@ -48,9 +110,10 @@ export const load = async (db: Db, keyring: Keyring, at: Date, workspaceId: stri
     .where((eb) => eb.or([eb('publishedUntil', 'is', null), eb('publishedUntil', '>', at)]))
     .orderBy('signsFrom', 'desc')
     .execute()
-  const signing = rows.filter(({ signsFrom }) => signsFrom <= at)
   const coming = rows.filter(({ signsFrom }) => signsFrom > at)
-  const keys = [...signing, ...coming].map(({ id, privateSealed }) =>
+  const ended = rows.filter(({ signsFrom, signsUntil }) => signsFrom <= at && signsUntil !== null && signsUntil <= at)
+  const signing = rows.filter((row) => !coming.includes(row) && !ended.includes(row))
+  const keys = [...signing, ...ended, ...coming].map(({ id, privateSealed }) =>
     JSON.parse(keyring.open(privateSealed, contextOf(workspaceId, id))),
   )
   const changes = [

@@ -3,16 +3,21 @@ import mount from 'koa-mount'
 import { LRUCache } from 'lru-cache'
 import type { AdapterPayload } from 'oidc-provider'
 import type { Changes } from '../db/changes.ts'
+import { isConnectionFailure } from '../db/connect.ts'
+import { currentWork } from '../db/work.ts'
 import * as clients from '../directory/clients.ts'
 import { findBySlug, type Workspace } from '../directory/workspaces.ts'
-import { sha256 } from '../platform/secrets.ts'
+import { Problem } from '../platform/problem.ts'
+import { equal, sha256 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
 import { openAdapter } from './adapter.ts'
 import { configurationOf, type EnginePages } from './configuration.ts'
 import { documents } from './documents.ts'
 import { Provider } from './engine.ts'
-import { type GrantType, registerGrants } from './grants/index.ts'
+import { type GrantType, nameClosedGrants, registerGrants } from './grants/index.ts'
 import * as keys from './keys.ts'
+import { skipNeedlessLogout } from './logout.ts'
+import { posted } from './posted.ts'
 import { settle } from './settle.ts'
 
 /** A workspace at work: its engine, mounted under its address, and its clients. */
@@ -39,28 +44,31 @@ interface Options {
 
 /** One engine a workspace, built on first use and dropped on every node when anything of the workspace changes. */
 export const openIssuers = (options: Options): Issuers => {
-  const ready = new LRUCache<string, Issuer>({ max: options.most ?? 2000, ttlAutopurge: false })
+  const ready = new LRUCache<string, Kept>({ max: options.most ?? 2000 })
   const building = new Map<string, Promise<Issuer | undefined>>()
   options.changes.subscribe((changed) => {
     // What is being built may have read the old state: let it answer its own request, but do not keep it.
     building.clear()
-    for (const [slug, { workspace }] of ready.entries()) if (concerns(changed, workspace)) ready.delete(slug)
+    for (const [slug, { issuer }] of ready.entries()) if (concerns(changed, issuer.workspace)) ready.delete(slug)
   })
 
   const build = async (slug: string): Promise<Issuer | undefined> => {
-    const issuer = await buildIssuer(options, slug)
-    if (issuer && building.has(slug)) {
-      const { changesAt } = issuer
-      const left = changesAt ? Math.max(1, changesAt.getTime() - options.services.clock.now().getTime()) : undefined
-      ready.set(slug, issuer, { ...(left ? { ttl: left } : {}) })
-    }
-    return issuer
+    const built = await buildIssuer(options, slug)
+    if (built && building.has(slug)) ready.set(slug, built)
+    return built?.issuer
+  }
+
+  const findReady = (slug: string): Issuer | undefined => {
+    const known = ready.get(slug)
+    if (!known?.until || known.until > options.services.clock.now()) return known?.issuer
+    ready.delete(slug)
+    return undefined
   }
 
   return {
     async find(slug) {
-      if (!options.changes.listening()) return buildIssuer(options, slug)
-      const known = ready.get(slug) ?? building.get(slug)
+      if (!options.changes.listening()) return (await buildIssuer(options, slug))?.issuer
+      const known = findReady(slug) ?? building.get(slug)
       if (known) return known
       const promise = build(slug).finally(() => {
         if (building.get(slug) === promise) building.delete(slug)
@@ -71,15 +79,18 @@ export const openIssuers = (options: Options): Issuers => {
   }
 }
 
+/** An issuer that is ready, until its keys change places. */
+interface Kept {
+  issuer: Issuer
+  until: Date | undefined
+}
+
 const concerns = (changed: string, { id, connections }: Workspace): boolean =>
   changed === 'everything' ||
   changed === `workspace:${id}` ||
   connections.some(({ pool }) => changed === `pool:${pool.id}`)
 
-const buildIssuer = async (
-  { services, pages, grants }: Options,
-  slug: string,
-): Promise<(Issuer & { changesAt: Date | undefined }) | undefined> => {
+const buildIssuer = async ({ services, pages, grants }: Options, slug: string): Promise<Kept | undefined> => {
   const { db, keyring, clock, config } = services
   const workspace = /^[a-z0-9][a-z0-9-]{0,62}$/.test(slug) ? await findBySlug(db, slug) : undefined
   if (!workspace) return undefined
@@ -89,16 +100,15 @@ const buildIssuer = async (
   const configuration = configurationOf({ services, workspace, keys: signingKeys, adapter, pages })
   const provider = new Provider(`${config.publicUrl}/w/${slug}`, configuration)
   harden(provider, services)
+  keepClients(provider, findClient)
   registerGrants(provider, grants, { workspace, findClient })
   provider.use(documents())
+  provider.use(posted(workspace))
   provider.use(settle({ services, workspace }))
-  return {
-    workspace,
-    provider,
-    findClient,
-    middleware: mount(`/w/${slug}`, provider as unknown as Parameters<typeof mount>[1]) as Middleware,
-    changesAt: signingKeys.changesAt,
-  }
+  provider.use(skipNeedlessLogout(pages, workspace))
+  provider.use(nameClosedGrants)
+  const middleware = mount(`/w/${slug}`, provider as unknown as Parameters<typeof mount>[1]) as Middleware
+  return { issuer: { workspace, provider, findClient, middleware }, until: signingKeys.changesAt }
 }
 
 /** Clients of a workspace, kept with its engine; a workspace may have very many, so only those in use are. */
@@ -116,21 +126,46 @@ const cachedClients = ({ db }: Services, workspace: Workspace) => {
 /** A client as the engine reads it; undefined where it is switched off. */
 const engineClient = (client: clients.Client | undefined): AdapterPayload | undefined => {
   if (client?.status !== 'active') return undefined
-  const { id, metadata, secretHash } = client
+  const { id, metadata, secretHash, previousSecretHash } = client
+  const hashes = [secretHash, previousSecretHash].filter((hash) => hash !== null)
   const code = metadata.grant_types.includes('authorization_code')
   return {
     ...metadata,
     client_id: id,
-    ...(secretHash ? { client_secret: secretHash } : {}),
+    ...(hashes.length > 0 ? { client_secret: hashes.join(' ') } : {}),
     response_types: code ? ['code'] : [],
   } as AdapterPayload
 }
 
-const harden = (provider: Provider, { log }: Services): void => {
-  // Secrets are stored as their SHA-256; both hashes have one length, and equal hashes tell nothing of the secret.
-  const compare = provider.Client.prototype.compareClientSecret
-  provider.Client.prototype.compareClientSecret = function (actual: string) {
-    return compare.call(this, sha256(actual))
+// The engine hashes a client's metadata at every look-up to know whether it has changed. Ours tell that by themselves:
+// a changed client is a new object here.
+const keepClients = ({ Client }: Provider, findClient: Issuer['findClient']): void => {
+  const made = new WeakMap<clients.Client, Awaited<ReturnType<typeof Client.find>>>()
+  const find = Client.find.bind(Client)
+  Client.find = async (id) => {
+    const client = typeof id === 'string' ? await findClient(id) : undefined
+    if (!client) return find(id)
+    const known = made.get(client)
+    if (known) return known
+    const fresh = await find(id)
+    made.set(client, fresh)
+    return fresh
   }
-  provider.on('server_error', (_ctx, error) => log.error({ err: error }, 'the engine failed'))
+}
+
+const harden = (provider: Provider, { log }: Services): void => {
+  // Secrets are stored as their SHA-256, two of them while one takes over; each is compared, whichever it is.
+  provider.Client.prototype.compareClientSecret = function (this: { clientSecret?: string }, actual: string) {
+    const hash = sha256(actual)
+    const known = (this.clientSecret ?? '').split(' ').filter(Boolean)
+    return known.map((one) => equal(one, hash)).includes(true)
+  }
+  // Every ID token names its session, not only those of clients that hear of logouts.
+  provider.Client.prototype.includeSid = () => true
+  provider.on('server_error', (_ctx, error) => {
+    const work = currentWork()
+    const known = error instanceof Problem || isConnectionFailure(error)
+    if (work && known) work.failure ??= error
+    else log.error({ err: error }, 'the engine failed')
+  })
 }

@@ -7,14 +7,24 @@ export interface Seen {
   written: Map<string, Artifact>
   sessionsByUid: Map<string, Loaded | Artifact>
   accounts: Map<string, Account>
+  /** What the session of this browser is stored under. */
+  session?: string
   /** The refresh token being rotated: its successor is sealed under its own value. */
   rotating?: { value: string; key: string }
   /** The successor of a refresh token that was used a moment ago (security.md, decision 7). */
   successor?: string
   /** Grants that came along with a token. */
   grants: Map<string, Loaded['grant']>
-  reused?: 'refresh_token' | 'code'
-  user?: { id: string; poolId: string } | undefined
+  reused?: Reused
+}
+
+/** Something that was used before has been read; it is a replay only if the engine ends its grant for it. */
+export interface Reused {
+  what: 'refresh_token' | 'code'
+  /** The hash that the grant is stored under. */
+  grant: string
+  clientId: string | undefined
+  user: { id: string; poolId: string } | undefined
 }
 
 const seen = new WeakMap<Work, Seen>()
@@ -37,4 +47,9 @@ export const seenBy = (work: Work): Seen => {
   }
   seen.set(work, made)
   return made
+}
+
+/** Remembers a user as they were first read: what a request makes belongs to the era that it began in. */
+export const seeAccount = ({ accounts }: Seen, account: Account): void => {
+  if (!accounts.has(account.id)) accounts.set(account.id, account)
 }

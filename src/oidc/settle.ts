@@ -1,6 +1,6 @@
 import type { Context, Next } from 'koa'
 import type { Lost } from '../db/hot.ts'
-import { currentWork, takeWork, type Work } from '../db/work.ts'
+import { currentWork, keyOf, takeWork, type Work } from '../db/work.ts'
 import * as audit from '../directory/audit.ts'
 import { post } from '../directory/outbox.ts'
 import * as users from '../directory/users.ts'
@@ -8,7 +8,7 @@ import type { Workspace } from '../directory/workspaces.ts'
 import { openUnder, sha256 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
 import { successorOf } from './adapter.ts'
-import { type Seen, seenBy } from './seen.ts'
+import { type Reused, type Seen, seenBy } from './seen.ts'
 
 interface Wiring {
   services: Services
@@ -26,10 +26,12 @@ export const settle = (wiring: Wiring) => async (ctx: Context, next: Next) => {
   if (work.failure) throw work.failure
   const seen = seenBy(work)
   if (seen.successor) answerWith(ctx, seen.successor)
-  if (seen.reused) await tellOfReuse(wiring, work, seen)
+  if (seen.reused && ctx.status === 400 && work.drops.has(keyOf(grantOf(wiring, seen.reused))))
+    await tellOfReuse(wiring, seen.reused)
   const { rotating } = seen
   const lost = await commitOrFollow(wiring, ctx, work, rotating)
-  if (lost) refuse(ctx)
+  if (lost === 'gone' && ctx.method === 'GET') askAgain(ctx)
+  else if (lost) refuse(ctx)
 }
 
 /** Commits; a refresh that lost within the grace goes on with the winner's successor instead of its own. */
@@ -52,20 +54,42 @@ const answerWith = (ctx: Context, refreshToken: string): void => {
   if (ctx.status === 200 && body?.refresh_token) body.refresh_token = refreshToken
 }
 
+// The session ended while this was under way: the browser asks again, without it.
+const askAgain = (ctx: Context): void => {
+  ctx.remove('Set-Cookie')
+  ctx.status = 303
+  ctx.redirect(ctx.originalUrl)
+}
+
 // RFC 6749 section 5.2.
 const refuse = (ctx: Context): void => {
   ctx.status = 400
   ctx.body = { error: 'invalid_grant', error_description: 'grant request is invalid' }
 }
 
-/** A used refresh token came again: the engine has ended its family, and its owner is told (security.md, decision 7). */
-const tellOfReuse = async ({ services, workspace }: Wiring, work: Work, { reused, user }: Seen): Promise<void> => {
-  const about = { workspaceId: workspace.id, poolId: user?.poolId, userId: user?.id }
-  const type = reused === 'code' ? 'code.reused' : 'refresh_token.reused'
-  work.events.push(audit.event(services.clock.now(), about, { type, data: {} }))
-  const owner = user && type === 'refresh_token.reused' ? await users.findById(services.db, user.id) : undefined
-  const address = owner?.identifiers.find(({ kind, verified }) => kind === 'email' && verified)
-  if (!address) return
-  const note = { to: address.value, channel: 'email', template: 'refresh-reuse', values: {} } as const
-  await post(services.db, { services, workspace, lang: 'en' }, note)
-}
+const grantOf = ({ workspace }: Wiring, { grant }: Reused) => ({ workspaceId: workspace.id, id: grant })
+
+/**
+ * Something came again, and the engine has ended its family: its owner is told (security.md, decision 7). Twenty replays
+ * at once end one family, and tell of it once.
+ */
+const tellOfReuse = (wiring: Wiring, reused: Reused): Promise<void> =>
+  wiring.services.db.transaction().execute(async (trx) => {
+    const { services, workspace } = wiring
+    const { workspaceId, id } = grantOf(wiring, reused)
+    const { numDeletedRows } = await trx
+      .deleteFrom('artifacts')
+      .where('workspaceId', '=', workspaceId)
+      .where('id', '=', id)
+      .executeTakeFirst()
+    if (numDeletedRows === 0n) return
+    const { what, clientId, user } = reused
+    const type = what === 'code' ? 'code.reused' : 'refresh_token.reused'
+    const about = { workspaceId, poolId: user?.poolId, userId: user?.id, clientId }
+    await audit.record(trx, services.clock.now(), about, { type, data: {} })
+    const owner = user && what === 'refresh_token' ? await users.findById(trx, user.id) : undefined
+    const address = owner?.identifiers.find(({ kind, verified }) => kind === 'email' && verified)
+    if (!address) return
+    const note = { to: address.value, channel: 'email', template: 'refresh-reuse', values: {} } as const
+    await post(trx, { services, workspace, lang: 'en' }, note)
+  })

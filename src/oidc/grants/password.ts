@@ -1,9 +1,10 @@
 import type { Client } from '../../directory/clients.ts'
 import type { User } from '../../directory/users.ts'
 import type { Workspace } from '../../directory/workspaces.ts'
+import { Problem } from '../../platform/problem.ts'
 import { accountOf, oneFactor } from '../configuration.ts'
 import { errors, type KoaContextWithOIDC } from '../engine.ts'
-import { seenHere } from '../seen.ts'
+import { seeAccount, seenHere } from '../seen.ts'
 import type { GrantType } from './index.ts'
 
 /** What a client asked in a person's name. */
@@ -34,7 +35,7 @@ export const passwordGrant = (check: (request: PasswordRequest) => Promise<Passw
       throw new errors.InvalidRequest('missing required parameter(s) username, password')
     }
     const request = { workspace, client: registered, username, password, ip: ctx.ip }
-    const answer = await check({ ...request, pool: typeof pool === 'string' ? pool : undefined })
+    const answer = await check({ ...request, pool: typeof pool === 'string' ? pool : undefined }).catch(reword)
     if (!answer.ok) throw wrong()
     const account = accountOf(answer.user, workspace, registered.metadata.connections)
     if (!account) throw wrong()
@@ -46,7 +47,8 @@ export const passwordGrant = (check: (request: PasswordRequest) => Promise<Passw
 const issue = async (ctx: KoaContextWithOIDC, { user, amr }: { user: User; amr: string[] }): Promise<void> => {
   const { provider, client } = ctx.oidc
   if (!client) throw new errors.InvalidClient('client not found')
-  seenHere()?.seen.accounts.set(user.id, user)
+  const here = seenHere()
+  if (here) seeAccount(here.seen, user)
   const scopes = allowedScopes(ctx)
   const grant = new provider.Grant({ accountId: user.id, clientId: client.clientId })
   if (scopes.length > 0) grant.addOIDCScope(scopes.join(' '))
@@ -82,6 +84,11 @@ const idToken = async (
   const token = new provider.IdToken({ ...claims, acr, amr, auth_time }, { ctx })
   Object.assign(token, { scope: 'openid' })
   return token.issue({ use: 'idtoken' })
+}
+
+const reword = (error: unknown): never => {
+  if (error instanceof Problem && error.status === 400) throw new errors.InvalidRequest(error.message)
+  throw error
 }
 
 const wrong = () => new errors.InvalidGrant('the username or the password is wrong')

@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { type TestLido, testLido } from '../testing.ts'
+import {
+  ask,
+  callback,
+  makePool,
+  makeWorkspace,
+  payloadOf,
+  post,
+  type SignedIn,
+  signIn,
+  type TestWorkspace,
+  type Tokens,
+  tokensOf,
+  userinfo,
+} from './fixtures-testing.ts'
+
+interface Discovered {
+  [name: string]: unknown
+  response_modes_supported: string[]
+  scopes_supported: string[]
+  grant_types_supported: string[]
+  claims_supported: string[]
+  id_token_signing_alg_values_supported: string[]
+}
+
+let lido: TestLido
+let workspace: TestWorkspace
+let told: Discovered
+let mike: Tokens & { browser: SignedIn['browser'] }
+before(async () => {
+  lido = await testLido()
+  const people = await makePool(lido, 'p1')
+  workspace = await makeWorkspace(lido, 'w1', { pools: [people] })
+  await workspace.client('spa')
+  await people.user('mike@example.org')
+  told = (await ask(`${workspace.issuer}/.well-known/openid-configuration`)).body as unknown as Discovered
+  mike = await tokensOf(lido, workspace, 'mike@example.org')
+})
+after(() => lido.stop())
+
+test('discovery lists what there is, at the addresses that clients may rely on', () => {
+  const { issuer } = workspace
+  const { claims_supported: _claims, scopes_supported: _scopes, ...rest } = told
+  assert.deepEqual(rest, {
+    issuer,
+    authorization_endpoint: `${issuer}/authorize`,
+    token_endpoint: `${issuer}/token`,
+    userinfo_endpoint: `${issuer}/userinfo`,
+    jwks_uri: `${issuer}/jwks`,
+    end_session_endpoint: `${issuer}/logout`,
+    introspection_endpoint: `${issuer}/introspect`,
+    revocation_endpoint: `${issuer}/revoke`,
+    acr_values_supported: ['urn:lido:acr:1fa'],
+    authorization_response_iss_parameter_supported: true,
+    claim_types_supported: ['normal'],
+    claims_parameter_supported: false,
+    code_challenge_methods_supported: ['S256'],
+    grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials', 'password'],
+    id_token_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA', 'PS256'],
+    request_uri_parameter_supported: false,
+    response_modes_supported: ['form_post', 'fragment', 'query'],
+    response_types_supported: ['code'],
+    subject_types_supported: ['public'],
+    token_endpoint_auth_methods_supported: ['none', 'client_secret_basic', 'client_secret_post'],
+  })
+})
+
+test('discovery and keys may be read from any origin, and kept a while', async () => {
+  for (const path of ['.well-known/openid-configuration', '.well-known/oauth-authorization-server', 'jwks']) {
+    const address = `${workspace.issuer}/${path}`
+    for (const headers of [{}, { Origin: 'https://app.example' }] as Record<string, string>[]) {
+      const answer = await ask(address, { headers })
+      assert.equal(answer.status, 200)
+      assert.equal(answer.headers.get('Access-Control-Allow-Origin'), '*')
+      assert.equal(answer.headers.get('Cache-Control'), 'public, max-age=300')
+      assert.equal(answer.headers.get('Set-Cookie'), null)
+    }
+    const head = await ask(address, { method: 'HEAD' })
+    assert.deepEqual([head.status, head.text], [200, ''])
+  }
+})
+
+test('every algorithm that is listed has a key', async () => {
+  const { keys } = (await ask(`${workspace.issuer}/jwks`)).body as unknown as { keys: { alg: string }[] }
+  assert.deepEqual(keys.map(({ alg }) => alg).sort(), [...told.id_token_signing_alg_values_supported].sort())
+})
+
+test('every endpoint that is listed answers, and knows what it is asked', async () => {
+  const { issuer } = workspace
+  assert.equal((await userinfo(issuer, mike.access)).status, 200)
+  assert.equal((await post(`${issuer}/introspect`, { token: mike.access, client_id: 'spa' })).body.active, true)
+  assert.equal((await post(`${issuer}/revoke`, { token: 'unknown', client_id: 'spa' })).status, 200)
+  assert.equal((await ask(`${issuer}/logout`)).status, 200)
+  for (const grant_type of told.grant_types_supported) {
+    const { status, body } = await post(`${issuer}/token`, { grant_type, client_id: 'spa' })
+    assert.equal(status, 400)
+    assert.notEqual(body.error, 'unsupported_grant_type', grant_type)
+  }
+})
+
+test('every response mode that is listed works, and no other', async () => {
+  const asked = { prompt: 'none', state: '"<&>"' }
+  for (const response_mode of told.response_modes_supported) {
+    const { at, browser } = await signIn(lido, workspace, '', { ...asked, response_mode }, mike.browser)
+    if (response_mode === 'form_post') {
+      assert.match(browser.page.html, /<form method="post" action="https:\/\/app\.example\/callback">/)
+      assert.match(browser.page.html, /name="code" value="[\w-]+"/)
+      assert.match(browser.page.html, /name="state" value="&quot;&lt;&amp;&gt;&quot;"/)
+      assert.equal(browser.page.headers.get('Cache-Control'), 'no-store')
+      continue
+    }
+    assert.equal(at.origin + at.pathname, callback)
+    const answer = response_mode === 'fragment' ? new URLSearchParams(at.hash.slice(1)) : at.searchParams
+    assert(answer.get('code'))
+    assert.deepEqual([answer.get('iss'), answer.get('state')], [workspace.issuer, asked.state])
+  }
+  for (const response_mode of ['web_message', 'jwt', 'query.jwt', 'other']) {
+    const { at } = await signIn(lido, workspace, '', { ...asked, response_mode }, mike.browser)
+    assert.deepEqual([at.searchParams.get('error'), at.searchParams.get('code')], ['unsupported_response_mode', null])
+  }
+})
+
+test('every scope that is listed is given, every claim that is told is listed', async () => {
+  const scope = told.scopes_supported.join(' ')
+  const signedIn = await tokensOf(lido, workspace, 'mike@example.org', { scope })
+  const seen = await post(`${workspace.issuer}/introspect`, { token: signedIn.access, client_id: 'spa' })
+  assert.deepEqual(String(seen.body.scope).split(' ').sort(), [...told.scopes_supported].sort())
+  const protocol = ['aud', 'exp', 'iat', 'nonce', 'at_hash', 'c_hash']
+  const claims = { ...payloadOf(signedIn.id), ...(await userinfo(workspace.issuer, signedIn.access)).body }
+  const unlisted = Object.keys(claims).filter(
+    (name) => !told.claims_supported.includes(name) && !protocol.includes(name),
+  )
+  assert.deepEqual(unlisted, [])
+  for (const name of [
+    'sub',
+    'idp',
+    'amr',
+    'acr',
+    'auth_time',
+    'sid',
+    'iss',
+    'email',
+    'email_verified',
+    'name',
+    'updated_at',
+  ])
+    assert(name in claims, name)
+})
+
+test('a session has one sid at a client, in every token of it', async () => {
+  const { sid } = payloadOf(mike.id)
+  assert.equal(typeof sid, 'string')
+  const next = await post(`${workspace.issuer}/token`, {
+    grant_type: 'refresh_token',
+    refresh_token: mike.refresh,
+    client_id: 'spa',
+  })
+  assert.equal(payloadOf(String(next.body.id_token)).sid, sid)
+})
+
+test('what is not listed is not there', async () => {
+  const { issuer } = workspace
+  const paths = [
+    'par',
+    'request',
+    'device',
+    'device_authorization',
+    'device/auth',
+    'register',
+    'reg',
+    'backchannel',
+    'challenge',
+  ]
+  for (const path of [
+    ...paths,
+    'auth',
+    'me',
+    'session/end',
+    'token/introspection',
+    'token/revocation',
+    'interaction/x',
+  ])
+    for (const method of ['GET', 'POST']) {
+      const { status } = await ask(`${issuer}/${path}`, { method })
+      assert.equal(status, 404, `${method} ${path}`)
+    }
+})
+
+test('a page of another origin may use the endpoints where the client is at home there, and nowhere else', async () => {
+  const from = async (Origin: string) =>
+    post(`${workspace.issuer}/token`, { grant_type: 'refresh_token', refresh_token: 'x', client_id: 'spa' }, { Origin })
+  const own = await from('https://app.example')
+  assert.deepEqual(
+    [own.body.error, own.headers.get('Access-Control-Allow-Origin')],
+    ['invalid_grant', 'https://app.example'],
+  )
+  for (const origin of ['https://evil.example', 'https://app.example.evil.example', 'null']) {
+    const other = await from(origin)
+    assert.deepEqual([other.status, other.headers.get('Access-Control-Allow-Origin')], [400, null])
+  }
+  const { headers } = await ask(`${workspace.issuer}/authorize`, { headers: { Origin: 'https://app.example' } })
+  assert.equal(headers.get('Access-Control-Allow-Origin'), null)
+})
