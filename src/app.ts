@@ -8,6 +8,7 @@ import { type Issuers, openIssuers } from './oidc/providers.ts'
 import { demo } from './pages/demo.ts'
 import { development } from './pages/development.ts'
 import { enginePages } from './pages/engine.ts'
+import { invitation } from './pages/invitation.ts'
 import type { Desk } from './pages/page.ts'
 import { passwordGrantOf } from './pages/password-grant.ts'
 import { problems } from './pages/problems.ts'
@@ -138,7 +139,7 @@ const assets: Middleware = (ctx, next) => {
 /** The door of a workspace: its pages, and the engine for everything else. */
 const workspaces = (desk: Desk, issuers: Issuers): Middleware => {
   const { services } = desk
-  const pages = { signin: signin(desk), recover: recover(desk) }
+  const pages = { signin: signin(desk), recover: recover(desk), invitation: invitation(desk) }
   return async (ctx, next) => {
     const [, slug, rest = '/'] = ctx.path.match(/^\/w\/([^/]+)(\/.*)?$/) ?? []
     if (slug === undefined) return next()
@@ -157,6 +158,11 @@ const workspaces = (desk: Desk, issuers: Issuers): Middleware => {
         readOrWrite(ctx)
         return pages.recover(ctx, issuer, work)
       }
+      if (/^\/invitation(\/[\w-]+)?$/.test(rest)) {
+        ctx.state.route = '/w/:workspace/invitation/:token'
+        readOrWrite(ctx)
+        return pages.invitation(ctx, issuer, work, rest.split('/')[2])
+      }
       ctx.state.route = `/w/:workspace${engineRoutes.has(rest) ? rest : rest.startsWith('/authorize/') ? '/authorize/:uid' : '/*'}`
       return issuer.middleware(ctx, next)
     })
@@ -164,7 +170,9 @@ const workspaces = (desk: Desk, issuers: Issuers): Middleware => {
 }
 
 const readOrWrite = (ctx: Context): void => {
-  if (ctx.method !== 'GET' && ctx.method !== 'POST') throw new Problem('method_not_allowed')
+  if (ctx.method === 'GET' || ctx.method === 'POST') return
+  ctx.set('Allow', 'GET, POST')
+  throw new Problem('method_not_allowed')
 }
 
 const engineRoutes = new Set([

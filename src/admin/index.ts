@@ -1,13 +1,13 @@
 import type { Context, Middleware } from 'koa'
-import type { z } from 'zod'
 import type { Changes } from '../db/changes.ts'
 import { isConnectionFailure } from '../db/connect.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Services } from '../services.ts'
 import { type Access, demand, openAccess } from './access.ts'
 import { anyPatch, check } from './check.ts'
+import { showDocs } from './docs.ts'
 import { once } from './idempotency.ts'
-import { openapiOf } from './openapi.ts'
+import { type Json, openapiOf } from './openapi.ts'
 import { readJson } from './parse.ts'
 import { resources } from './resources/index.ts'
 import type { Answer, Call, Route } from './route.ts'
@@ -18,17 +18,24 @@ const root = '/api/v1'
 export const admin = (services: Services, changes: Changes): Middleware => {
   const access = openAccess(services, changes)
   const match = openRouter(resources)
-  let document: string | undefined
+  let made: Json | undefined
+  const document = () => {
+    made ??= openapiOf(resources, services.config.publicUrl)
+    return made
+  }
   return async (ctx, next) => {
     if (ctx.path !== '/api' && !ctx.path.startsWith('/api/')) return next()
     ctx.set('Cache-Control', 'no-store')
     await answerProblems(ctx, services, async () => {
       if (ctx.path === '/api/openapi.json' && ctx.method === 'GET') {
         ctx.state.route = ctx.path
-        document ??= JSON.stringify(openapiOf(resources, services.config.publicUrl))
         ctx.type = 'application/json'
-        ctx.body = document
+        ctx.body = JSON.stringify(document())
         return
+      }
+      if (ctx.path === '/api/docs' && ctx.method === 'GET') {
+        ctx.state.route = ctx.path
+        return showDocs(ctx, services, document())
       }
       if (!ctx.path.startsWith(`${root}/`)) throw new Problem('not_found')
       const { route, params } = match(ctx.method, ctx.path.slice(root.length))

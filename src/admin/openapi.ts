@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { allScopes } from '../directory/operators.ts'
 import type { Route } from './route.ts'
 
-type Json = Record<string, unknown>
+/** A part of a document. */
+export type Json = Record<string, unknown>
 
 /** The OpenAPI 3.1 document of the routes: made from what checks them, so that it cannot say anything else. */
 export const openapiOf = (routes: readonly Route[], origin: string): Json => {
@@ -12,21 +13,26 @@ export const openapiOf = (routes: readonly Route[], origin: string): Json => {
     path[route.method.toLowerCase()] = operationOf(route)
     paths[route.path] = path
   }
+  const scopes = Object.fromEntries(allScopes.map((scope) => [scope, sentenceOf(scope)]))
   return {
     openapi: '3.1.0',
     info: { title: 'Lido admin API', version: '1', description: 'Everything an operator does, as JSON.' },
     servers: [{ url: `${origin}/api/v1` }],
     security: [{ operator: [] }],
+    tags: [...new Set(routes.map(tagOf))].sort().map((name) => ({ name })),
     paths,
     components: {
       schemas: { Problem: problemSchema },
       securitySchemes: {
         operator: {
           type: 'oauth2',
+          description: `Access tokens of the admin workspace for the resource ${origin}/api/v1`,
           flows: {
-            clientCredentials: {
+            clientCredentials: { tokenUrl: `${origin}/w/admin/token`, scopes },
+            authorizationCode: {
+              authorizationUrl: `${origin}/w/admin/authorize`,
               tokenUrl: `${origin}/w/admin/token`,
-              scopes: Object.fromEntries(allScopes.map((scope) => [scope, sentenceOf(scope)])),
+              scopes,
             },
           },
         },
@@ -38,12 +44,15 @@ export const openapiOf = (routes: readonly Route[], origin: string): Json => {
 const operationOf = (route: Route): Json => ({
   operationId: route.name,
   summary: route.summary,
-  tags: [route.path.split('/').findLast((part) => part !== '' && !part.startsWith('{')) ?? 'api'],
+  description: `Needs the scope \`${route.scope}\`, or \`admin\`.`,
+  tags: [tagOf(route)],
   security: [{ operator: [route.scope] }],
   parameters: [...parametersOf(route.params, 'path'), ...parametersOf(route.query, 'query'), ...headersOf(route)],
   ...(route.body ? { requestBody: { required: true, content: bodyOf(route) } } : {}),
   responses: { [route.status]: successOf(route), ...problemsOf(route) },
 })
+
+const tagOf = ({ scope }: Route): string => scope.split(':')[0] ?? scope
 
 const parametersOf = (schema: z.ZodObject, place: 'path' | 'query'): Json[] => {
   const { properties = {}, required = [] } = schemaOf(schema, 'input') as {
@@ -70,7 +79,7 @@ const headersOf = ({ method }: Route): Json[] => {
         description: 'Asked again with the same key within a day, the request is not done again',
       },
     ]
-  if (method === 'PATCH')
+  if (method === 'PATCH' || method === 'PUT')
     return [
       {
         name: 'If-Match',
@@ -95,12 +104,13 @@ const successOf = ({ answer, status }: Route): Json => ({
   ...(answer ? { content: { 'application/json': { schema: schemaOf(answer, 'output') } } } : {}),
 })
 
-const problemsOf = ({ body, params, method }: Route): Json => {
+const problemsOf = ({ body, params, query, method }: Route): Json => {
   const problem = (description: string) => ({
     description,
     content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
   })
   return {
+    400: problem('The request could not be understood'),
     401: problem('No access token, or one that is not valid here'),
     403: problem('The scope or the role does not reach'),
     ...(Object.keys(params.shape).length > 0
@@ -109,8 +119,10 @@ const problemsOf = ({ body, params, method }: Route): Json => {
     ...(method === 'POST' || method === 'PATCH' || method === 'PUT'
       ? { 409: problem('It clashes with something that exists') }
       : {}),
-    ...(method === 'PATCH' ? { 412: problem('It was changed since that ETag') } : {}),
-    ...(body ? { 422: problem('Some values are not valid; `errors` says which') } : {}),
+    ...(method === 'PATCH' || method === 'PUT' ? { 412: problem('It was changed since that ETag') } : {}),
+    ...(body || Object.keys(query.shape).length > 0
+      ? { 422: problem('Some values are not valid; `errors` says which') }
+      : {}),
   }
 }
 

@@ -11,15 +11,23 @@ export type Happening =
   | { type: 'user.registered'; data: { identifier_kind: string } }
   | { type: 'user.recovered'; data: Record<string, never> }
   | { type: 'user.registration_repeated'; data: Record<string, never> }
+  | { type: 'user.password_set'; data: { by: By; must_change: boolean } }
+  | { type: 'user.password_reset_sent'; data: { by: By } }
+  | { type: 'user.credential_removed'; data: { by: By; kind: string } }
+  | { type: 'user.sessions_ended'; data: { by: By } }
+  | { type: 'invitation.sent'; data: { by: By; invitation: string } }
+  | { type: 'invitation.accepted'; data: { by: By; invitation: string } }
   | { type: 'consent.given'; data: { scopes: string[] } }
   | { type: 'consent.denied'; data: { scopes: string[] } }
   | { type: 'refresh_token.reused'; data: Record<string, never> }
   | { type: 'code.reused'; data: Record<string, never> }
   | { type: 'session.ended'; data: Record<string, never> }
-  | { type: 'keys.rotated'; data: { algorithms: string[] } }
+  | { type: 'group.member_added' | 'group.member_removed'; data: { by: By; group: string; name: string } }
+  | { type: 'keys.rotated'; data: { by: By; algorithms: string[] } }
+  | { type: 'client.secret_rotated' | 'client.secret_ended'; data: { by: By } }
   | {
       type: `${'workspace' | 'pool' | 'client' | 'connection' | 'group' | 'invitation' | 'user' | 'operator'}.${'created' | 'updated' | 'deleted'}`
-      data: { by: By; name?: string; before?: Record<string, unknown>; after?: Record<string, unknown> }
+      data: { by: By; name?: string; group?: string; before?: Record<string, unknown>; after?: Record<string, unknown> }
     }
 
 /** Who did something: the program itself, a person for themselves, or whoever an admin token belongs to. */
@@ -60,19 +68,23 @@ export const event = (at: Date, about: About, { type, data }: Happening): EventR
 })
 
 /** Writes an event in the transaction of the change that it tells of. */
-export const record = async (db: Db, at: Date, about: About, happening: Happening): Promise<void> => {
-  const row = event(at, about, happening)
-  await db
-    .insertInto('events')
-    .values({
-      id: row.id,
-      type: row.type,
-      workspaceId: row.workspaceId ?? null,
-      poolId: row.poolId ?? null,
-      userId: row.userId ?? null,
-      clientId: row.clientId ?? null,
-      data: JSON.stringify(row.data),
-      at: row.at,
-    })
-    .execute()
+export const record = (db: Db, at: Date, about: About, happening: Happening): Promise<void> =>
+  recordMany(db, at, [{ about, happening }])
+
+/** Writes an event for each of what one request changed, in the transaction of the changes. */
+export const recordMany = async (db: Db, at: Date, all: { about: About; happening: Happening }[]): Promise<void> => {
+  if (all.length === 0) return
+  const rows = all.map(({ about, happening }) => event(at, about, happening))
+  await db.insertInto('events').values(rows.map(columnsOf)).execute()
 }
+
+const columnsOf = ({ id, type, workspaceId, poolId, userId, clientId, data, at }: EventRow) => ({
+  id,
+  type,
+  workspaceId: workspaceId ?? null,
+  poolId: poolId ?? null,
+  userId: userId ?? null,
+  clientId: clientId ?? null,
+  data: JSON.stringify(data),
+  at,
+})

@@ -1,20 +1,74 @@
+import { domainToASCII } from 'node:url'
+import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Db } from '../db/connect.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
+import { isVersion, nextVersion, overtaken } from './version.ts'
 
-const newConnection = z.object({
-  pool_id: z.uuid(),
+/** Claims that a mapping never speaks for: the engine's own, those of a proven address, and groups. */
+export const reservedClaims: ReadonlySet<string> = new Set([
+  ...['sub', 'iss', 'aud', 'exp', 'iat', 'nbf', 'jti', 'azp', 'nonce', 'at_hash', 'c_hash', 's_hash'],
+  ...['amr', 'acr', 'auth_time', 'sid', 'idp', 'client_id', 'scope', 'groups'],
+  ...['email', 'email_verified', 'phone_number', 'phone_number_verified'],
+])
+
+const domain = z
+  .string()
+  .transform((typed) => domainToASCII(typed.trim().toLowerCase()))
+  .refine((ascii) => /^(?=.{1,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$/.test(ascii), 'This is not a domain')
+
+const claim = z
+  .string()
+  .regex(/^[\w:./-]{1,100}$/)
+  .refine((name) => !reservedClaims.has(name), 'This claim is not for mappings')
+
+/** What an operator may set for a connection. */
+export const connectionSettings = z.strictObject({
   name: z.string().min(1).max(200),
-  position: z.int().default(0),
-  hidden: z.boolean().default(false),
-  domains: z.array(z.string().toLowerCase()).default([]),
-  amr: z.array(z.string()).nullable().default(null),
-  mapping: z.record(z.string(), z.string()).default({}),
+  position: z.int().min(-1_000_000).max(1_000_000).default(0),
+  hidden: z.boolean().default(false).describe('Not offered; found by its domains, or where it is the only way in'),
+  domains: z
+    .array(domain)
+    .max(200)
+    .refine((domains) => new Set(domains).size === domains.length, 'A domain is named twice')
+    .default([])
+    .describe('Email domains whose people are sent here at once'),
+  amr: z
+    .array(z.string().regex(/^[\w.-]{1,50}$/))
+    .min(1)
+    .max(10)
+    .nullable()
+    .default(null)
+    .describe('Replaces the list of methods in tokens (RFC 8176)'),
+  mapping: z
+    .record(claim, z.string().regex(/^((profile|metadata)\.)?[^.\s]{1,100}$/))
+    .default({})
+    .describe('Claim to profile or metadata field'),
+  enabled: z.boolean().default(true).describe('Closed, the people of the pool are refused everywhere in the workspace'),
 })
 
-/** Connects a pool to a workspace. Throws `conflict` where it is connected already. */
+const newConnection = connectionSettings.extend({ pool_id: z.uuid() })
+
+/** A connection with its pool's slug, as operators see it. */
+export interface ConnectionRecord {
+  id: string
+  workspaceId: string
+  poolId: string
+  pool: string
+  name: string
+  position: number
+  hidden: boolean
+  domains: string[]
+  amr: string[] | null
+  mapping: Record<string, string>
+  enabled: boolean
+  createdAt: Date
+  updatedAt: Date
+}
+
+/** Connects a pool to a workspace. Throws `conflict` where it is connected already or a domain is claimed. */
 export const create = async (
   db: Db,
   at: Date,
@@ -23,9 +77,11 @@ export const create = async (
   by: audit.By = audit.system,
 ): Promise<string> => {
   const { pool_id: poolId, mapping, ...connection } = newConnection.parse(input)
+  const id = uuidv7(at)
+  await refuseClaimed(db, workspaceId, id, connection.domains)
   const row = await db
     .insertInto('connections')
-    .values({ workspaceId, id: uuidv7(at), poolId, ...connection, mapping: JSON.stringify(mapping) })
+    .values({ workspaceId, id, poolId, ...connection, mapping: JSON.stringify(mapping), createdAt: at, updatedAt: at })
     .onConflict((conflict) => conflict.columns(['workspaceId', 'poolId']).doNothing())
     .returning('id')
     .executeTakeFirst()
@@ -34,6 +90,73 @@ export const create = async (
   await audit.record(db, at, about, { type: 'connection.created', data: { by, name: connection.name } })
   return row.id
 }
+
+/** Every setting at once; an event tells what changed. Throws `conflict` on a claimed domain, or where somebody was quicker. */
+export const update = async (
+  db: Db,
+  at: Date,
+  before: ConnectionRecord,
+  input: z.input<typeof connectionSettings>,
+  by: audit.By,
+): Promise<ConnectionRecord> => {
+  const { workspaceId, id, poolId } = before
+  const { mapping, ...settings } = connectionSettings.parse(input)
+  await refuseClaimed(db, workspaceId, id, settings.domains)
+  const updatedAt = nextVersion(at, before)
+  const { numUpdatedRows } = await db
+    .updateTable('connections')
+    .set({ ...settings, mapping: JSON.stringify(mapping), updatedAt })
+    .where('workspaceId', '=', workspaceId)
+    .where('id', '=', id)
+    .where(isVersion(before))
+    .executeTakeFirst()
+  if (numUpdatedRows === 0n) throw overtaken()
+  const after = { ...before, ...settings, mapping, updatedAt }
+  const data = { by, ...audit.difference(before, after) }
+  await audit.record(db, at, { workspaceId, poolId }, { type: 'connection.updated', data })
+  return after
+}
+
+/** Takes a pool out of a workspace, and the connection out of the clients that name it. */
+export const remove = async (
+  db: Db,
+  at: Date,
+  { workspaceId, id, poolId, name }: ConnectionRecord,
+  by: audit.By,
+): Promise<void> => {
+  await db.deleteFrom('connections').where('workspaceId', '=', workspaceId).where('id', '=', id).execute()
+  await sql`
+    update clients set metadata = jsonb_set(metadata, '{connections}', (metadata -> 'connections') - ${id}::text)
+    where workspace_id = ${workspaceId} and metadata -> 'connections' ? ${id}`.execute(db)
+  await audit.record(db, at, { workspaceId, poolId }, { type: 'connection.deleted', data: { by, name } })
+}
+
+/** A workspace's connections in order, from the one after `after`; only those to pools in `among` where that is given. */
+export const list = async (
+  db: Db,
+  workspaceId: string,
+  {
+    limit,
+    after,
+    among,
+  }: {
+    limit: number
+    after: readonly [position: string, id: string] | undefined
+    among: readonly string[] | undefined
+  },
+): Promise<ConnectionRecord[]> =>
+  records(db, workspaceId)
+    .$if(after !== undefined, (query) =>
+      query.where(sql<boolean>`(connections.position, connections.id) > (${after?.[0]}::int, ${after?.[1]}::uuid)`),
+    )
+    .$if(among !== undefined, (query) => query.where('poolId', '=', sql<string>`any(${among}::uuid[])`))
+    .orderBy('position')
+    .orderBy('connections.id')
+    .limit(limit)
+    .execute()
+
+export const find = (db: Db, workspaceId: string, id: string): Promise<ConnectionRecord | undefined> =>
+  records(db, workspaceId).where('connections.id', '=', id).executeTakeFirst()
 
 /** Opens or closes a connection; closed, the pool's people are refused everywhere in the workspace. */
 export const setEnabled = async (db: Db, workspaceId: string, id: string, enabled: boolean): Promise<void> => {
@@ -44,4 +167,27 @@ export const setEnabled = async (db: Db, workspaceId: string, id: string, enable
     .where('id', '=', id)
     .executeTakeFirst()
   if (numUpdatedRows === 0n) throw new Problem('not_found')
+}
+
+const records = (db: Db, workspaceId: string) =>
+  db
+    .selectFrom('connections')
+    .innerJoin('pools', 'pools.id', 'connections.poolId')
+    .select(['connections.id', 'workspaceId', 'poolId', 'pools.slug as pool', 'connections.name', 'position', 'hidden'])
+    .select(['domains', 'amr', 'mapping', 'enabled', 'connections.createdAt', 'connections.updatedAt'])
+    .where('workspaceId', '=', workspaceId)
+
+/** Whose domain it is must be clear: the lock lets only one claim at a time be made in a workspace. */
+const refuseClaimed = async (db: Db, workspaceId: string, id: string, domains: string[]): Promise<void> => {
+  if (domains.length === 0) return
+  await db.selectFrom('workspaces').select('id').where('id', '=', workspaceId).forNoKeyUpdate().execute()
+  const claimed = await db
+    .selectFrom('connections')
+    .select('domains')
+    .where('workspaceId', '=', workspaceId)
+    .where('id', '<>', id)
+    .where(sql<boolean>`domains && ${domains}::text[]`)
+    .executeTakeFirst()
+  const taken = domains.find((one) => claimed?.domains.includes(one))
+  if (taken) throw new Problem('conflict', { detail: `The domain "${taken}" belongs to another connection.` })
 }

@@ -1,4 +1,9 @@
+import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
+import { Problem } from '../platform/problem.ts'
+import * as audit from './audit.ts'
+import type { IdentifierKind } from './identifiers.ts'
+import { nextVersion } from './version.ts'
 
 export type OperatorRole = 'owner' | 'admin' | 'helpdesk' | 'viewer'
 
@@ -23,8 +28,97 @@ export const find = (db: Db, userId: string): Promise<Operator | undefined> =>
     .where('status', '=', 'active')
     .executeTakeFirst()
 
+/** An operator as other operators see one. */
+export interface OperatorRecord extends Operator {
+  status: 'new' | 'active' | 'inactive'
+  identifiers: { kind: IdentifierKind; value: string; verified: boolean }[]
+  createdAt: Date
+  updatedAt: Date
+}
+
+/** Operators by user id, after the one called `after`. */
+export const list = async (
+  db: Db,
+  poolId: string,
+  { limit, after }: { limit: number; after: string | undefined },
+): Promise<OperatorRecord[]> =>
+  records(db)
+    .where('operators.poolId', '=', poolId)
+    .$if(after !== undefined, (query) => query.where('operators.userId', '>', after ?? ''))
+    .orderBy('operators.userId')
+    .limit(limit)
+    .execute()
+
+/** An operator, active or not. Throws `not_found`. */
+export const get = async (db: Db, poolId: string, userId: string): Promise<OperatorRecord> => {
+  const row = await records(db)
+    .where('operators.poolId', '=', poolId)
+    .where('operators.userId', '=', userId)
+    .executeTakeFirst()
+  if (!row) throw new Problem('not_found')
+  return row
+}
+
+/** What an operator may do, and where: everywhere where `workspaces` or `pools` is null. */
+export type Grant = Pick<Operator, 'role' | 'workspaces' | 'pools'>
+
+/**
+ * Makes a user an operator, or changes what they may; needs a transaction. `check` sees the operator as they are once
+ * nobody else can change them. Throws `not_found` where there is no such user, `unprocessable` where the limits name what is
+ * not there, `conflict` where no owner would be left.
+ */
+export const put = async (
+  db: Db,
+  at: Date,
+  { poolId, userId }: { poolId: string; userId: string },
+  grant: Grant,
+  by: audit.By,
+  check: (before: OperatorRecord | undefined) => void,
+): Promise<OperatorRecord> => {
+  await lock(db)
+  const before = await records(db)
+    .where('operators.poolId', '=', poolId)
+    .where('operators.userId', '=', userId)
+    .executeTakeFirst()
+  check(before)
+  if (before?.role === 'owner' && grant.role !== 'owner') await keepAnOwner(db, userId)
+  if (!before) await hold(db, poolId, userId)
+  await refuseStrangers(db, grant)
+  await db
+    .insertInto('operators')
+    .values({ poolId, userId, ...grant, createdAt: at, updatedAt: at })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['poolId', 'userId'])
+        .doUpdateSet({ ...grant, updatedAt: before ? nextVersion(at, before) : at }),
+    )
+    .execute()
+  const after = await get(db, poolId, userId)
+  const data = { by, ...(before ? audit.difference(before, after) : { after: { ...grant } }) }
+  await audit.record(db, at, { poolId, userId }, { type: before ? 'operator.updated' : 'operator.created', data })
+  return after
+}
+
+/**
+ * Makes an operator a plain user again; needs a transaction. Throws `not_found`, and `conflict` where no owner would be
+ * left.
+ */
+export const remove = async (
+  db: Db,
+  at: Date,
+  { poolId, userId }: { poolId: string; userId: string },
+  by: audit.By,
+): Promise<void> => {
+  await lock(db)
+  const { role, workspaces, pools } = await get(db, poolId, userId)
+  if (role === 'owner') await keepAnOwner(db, userId)
+  await db.deleteFrom('operators').where('poolId', '=', poolId).where('userId', '=', userId).execute()
+  const data = { by, before: { role, workspaces, pools } }
+  await audit.record(db, at, { poolId, userId }, { type: 'operator.deleted', data })
+}
+
 /** The scopes of the admin API, two a resource, and `admin` for all of them. A new resource is a name here. */
-export const resources = [
+const resources = [
   'workspaces',
   'clients',
   'connections',
@@ -64,3 +158,68 @@ const roles: Record<OperatorRole, ReadonlySet<string>> = {
   ]),
   viewer: new Set(reading),
 }
+
+// Of two owners who remove each other at once, the second waits here, and then finds that they are the last.
+const lock = async (db: Db): Promise<void> => {
+  await sql`select pg_advisory_xact_lock(hashtext('lido.operators'))`.execute(db)
+}
+
+/** Throws `conflict` where nobody but this user is an owner who can sign in. */
+const keepAnOwner = async (db: Db, userId: string): Promise<void> => {
+  const other = await db
+    .selectFrom('operators')
+    .innerJoin('users', (join) =>
+      join.onRef('users.poolId', '=', 'operators.poolId').onRef('users.id', '=', 'operators.userId'),
+    )
+    .select('users.id')
+    .where('role', '=', 'owner')
+    .where('users.status', '=', 'active')
+    .where('users.id', '<>', userId)
+    .executeTakeFirst()
+  if (!other) throw new Problem('conflict', { detail: 'This is the last owner. Make somebody else an owner first.' })
+}
+
+const refuseStrangers = async (db: Db, { workspaces, pools }: Grant): Promise<void> => {
+  const errors = [
+    ...(await strangersOf(db, 'workspaces', workspaces ?? [])),
+    ...(await strangersOf(db, 'pools', pools ?? [])),
+  ]
+  if (errors.length > 0) throw new Problem('unprocessable', { errors })
+}
+
+const strangersOf = async (db: Db, table: 'workspaces' | 'pools', ids: readonly string[]) => {
+  if (ids.length === 0) return []
+  const rows = await db.selectFrom(table).select('id').where('id', 'in', ids).execute()
+  const known = new Set(rows.map(({ id }) => id))
+  return ids.flatMap((id, index) =>
+    known.has(id) ? [] : [{ pointer: `/${table}/${index}`, detail: 'There is nothing with this id' }],
+  )
+}
+
+const hold = async (db: Db, poolId: string, userId: string): Promise<void> => {
+  const user = await db
+    .selectFrom('users')
+    .select('id')
+    .where('poolId', '=', poolId)
+    .where('id', '=', userId)
+    .where('status', '<>', 'deleted')
+    .forKeyShare()
+    .executeTakeFirst()
+  if (!user) throw new Problem('not_found')
+}
+
+const records = (db: Db) =>
+  db
+    .selectFrom('operators')
+    .innerJoin('users', (join) =>
+      join.onRef('users.poolId', '=', 'operators.poolId').onRef('users.id', '=', 'operators.userId'),
+    )
+    .select(['operators.poolId', 'operators.userId', 'role', 'workspaces', 'pools'])
+    .select(['operators.createdAt', 'operators.updatedAt'])
+    .select(sql<OperatorRecord['status']>`users.status`.as('status'))
+    .select(
+      sql<OperatorRecord['identifiers']>`coalesce((select jsonb_agg(jsonb_build_object('kind', n.kind,
+        'value', n.value, 'verified', n.verified_at is not null) order by n.created_at, n.value)
+        from identifiers n where n.pool_id = users.pool_id and n.user_id = users.id), '[]')`.as('identifiers'),
+    )
+    .where('users.status', '<>', 'deleted')

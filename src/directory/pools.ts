@@ -20,9 +20,9 @@ export const poolSettings = z.object({
   self_registration: z.boolean().default(false),
   user_schema: z.record(z.string(), z.unknown()).default({ type: 'object', properties: {}, required: [] }),
   metadata_schema: z.record(z.string(), z.unknown()).default({}),
-  password_policy: z.object({ min_length: z.int().min(8).max(128).default(12) }).prefault({}),
+  password_policy: z.strictObject({ min_length: z.int().min(8).max(128).default(12) }).prefault({}),
   code_policy: z
-    .object({
+    .strictObject({
       length: z.int().min(6).max(10).default(6),
       lifetime_seconds: z.int().min(60).max(600).default(600),
       attempts: z.int().min(1).max(5).default(5),

@@ -3,7 +3,10 @@ import type { Db } from '../db/connect.ts'
 import type { Account } from '../db/hot.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
+import * as audit from './audit.ts'
 import type { Identifier } from './identifiers.ts'
+import * as records from './user-records.ts'
+import { nextVersion } from './version.ts'
 
 export type User = Account
 
@@ -23,6 +26,20 @@ export const findByIdentifier = async (
     .where('status', '<>', 'deleted')
     .executeTakeFirst()
   return row && userFrom(row)
+}
+
+/** The same, and nobody else changes them until the transaction ends. */
+export const lockByIdentifier = async (db: Db, poolId: string, identifier: Identifier): Promise<User | undefined> => {
+  const found = await findByIdentifier(db, poolId, identifier)
+  if (!found) return undefined
+  await db
+    .selectFrom('users')
+    .select('id')
+    .where('poolId', '=', poolId)
+    .where('id', '=', found.id)
+    .forUpdate()
+    .execute()
+  return findByIdentifier(db, poolId, identifier)
 }
 
 /** Someone by the `sub` that tokens carry, whichever pool they are in. */
@@ -80,6 +97,124 @@ export const activate = async (
   return true
 }
 
+/** What an operator makes a user of. */
+export interface NewUser {
+  status: 'new' | 'active'
+  identifiers: (Identifier & { verified: boolean })[]
+  profile: Record<string, unknown>
+  metadata: Record<string, unknown>
+  /** Groups of the pool, by id. */
+  groups: string[]
+}
+
+/** Makes a user as an operator asks. Throws `conflict` on a taken identifier and `unprocessable` on an unknown group. */
+export const make = async (
+  db: Db,
+  at: Date,
+  poolId: string,
+  { status, identifiers, profile, metadata, groups }: NewUser,
+  by: audit.By,
+): Promise<string> => {
+  const id = uuidv7(at)
+  await db
+    .insertInto('users')
+    .values({ poolId, id, status, profile: JSON.stringify(profile), metadata: JSON.stringify(metadata) })
+    .execute()
+  await addIdentifiers(db, at, poolId, id, identifiers)
+  if (!(await join(db, at, poolId, id, groups)))
+    throw new Problem('unprocessable', { errors: [{ pointer: '/groups', detail: 'The pool has no such group' }] })
+  const name = identifiers[0]?.typed ?? ''
+  await audit.record(db, at, { poolId, userId: id }, { type: 'user.created', data: { by, name } })
+  return id
+}
+
+/** What an operator may change of a user. */
+export interface Change {
+  status: User['status']
+  identifiers: (Identifier & { verified: boolean })[]
+  profile: Record<string, unknown>
+  metadata: Record<string, unknown>
+}
+
+/**
+ * Changes a user whom `findForUpdate` has read. Whoever is not active any more is signed out everywhere. Throws
+ * `conflict` on a taken identifier and where nobody would be left to own the installation.
+ */
+export const update = async (
+  db: Db,
+  at: Date,
+  before: records.UserRecord,
+  { identifiers, ...change }: Change,
+  by: audit.By,
+): Promise<records.UserRecord> => {
+  const { poolId, id } = before
+  const { status, profile, metadata } = change
+  if (before.status === 'active' && status !== 'active') await keepAnOwner(db, poolId, id)
+  await db
+    .updateTable('users')
+    .set({
+      status,
+      profile: JSON.stringify(profile),
+      metadata: JSON.stringify(metadata),
+      updatedAt: nextVersion(at, before),
+    })
+    .where('poolId', '=', poolId)
+    .where('id', '=', id)
+    .execute()
+  await replaceIdentifiers(db, at, before, identifiers)
+  await revokeStrayed(db, at, poolId, id)
+  if (status === 'inactive') await endEverything(db, poolId, id)
+  const after = (await records.find(db, poolId, id)) ?? before
+  const data = { by, ...audit.difference(before, after) }
+  await audit.record(db, at, { poolId, userId: id }, { type: 'user.updated', data })
+  return after
+}
+
+/**
+ * Deletes a user for good: a tombstone stays, so that the `sub` is never anybody else's. Throws `conflict` where nobody
+ * would be left to own the installation.
+ */
+export const remove = async (db: Db, at: Date, before: records.UserRecord, by: audit.By): Promise<void> => {
+  const { poolId, id } = before
+  await keepAnOwner(db, poolId, id)
+  await db
+    .updateTable('users')
+    .set({ status: 'deleted', profile: '{}', metadata: '{}', updatedAt: nextVersion(at, before) })
+    .where('poolId', '=', poolId)
+    .where('id', '=', id)
+    .execute()
+  for (const table of ['identifiers', 'credentials', 'consents', 'groupMembers', 'operators'] as const)
+    await db.deleteFrom(table).where('poolId', '=', poolId).where('userId', '=', id).execute()
+  await revokeStrayed(db, at, poolId, id)
+  await endEverything(db, poolId, id)
+  await audit.record(db, at, { poolId, userId: id }, { type: 'user.deleted', data: { by } })
+}
+
+/** Puts a user into groups of the pool, those they are in already included. Answers false where one does not exist. */
+export const join = async (db: Db, at: Date, poolId: string, id: string, groups: string[]): Promise<boolean> => {
+  const wanted = [...new Set(groups)]
+  const { rows } = await sql`
+    with known as (
+      select id from groups where pool_id = ${poolId} and id = any(${wanted}::uuid[]) for key share
+    ), joined as (
+      insert into group_members (pool_id, group_id, user_id, created_at)
+      select ${poolId}, id, ${id}, ${at} from known on conflict do nothing
+    ) select id from known`.execute(db)
+  return rows.length === wanted.length
+}
+
+/** Whether a pool has all of these groups. */
+export const areGroups = async (db: Db, poolId: string, groups: readonly string[]): Promise<boolean> => {
+  const wanted = [...new Set(groups)]
+  const rows = await db
+    .selectFrom('groups')
+    .select('id')
+    .where('poolId', '=', poolId)
+    .where('id', '=', sql<string>`any(${wanted}::uuid[])`)
+    .execute()
+  return rows.length === wanted.length
+}
+
 /** Marks an identifier as proven; the first proof's time stays. */
 export const verifyIdentifier = async (
   db: Db,
@@ -108,20 +243,123 @@ export const setStatus = async (db: Db, at: Date, poolId: string, id: string, st
   if (numUpdatedRows === 0n) throw new Problem('not_found')
 }
 
-/** Ends every session and grant of a user, and with the grants every code and token that hangs on them. */
+/**
+ * Ends every session and grant of a user, and with the grants every code and token that hangs on them; also a sign-in
+ * that was proven, but that its browser has not gone on from yet.
+ */
 export const endEverything = async (db: Db, poolId: string, id: string): Promise<void> => {
+  // A new era ends also what a request that is under way will store only in a moment.
+  await db
+    .updateTable('users')
+    .set((eb) => ({ era: eb('era', '+', 1) }))
+    .where('poolId', '=', poolId)
+    .where('id', '=', id)
+    .execute()
   await db
     .deleteFrom('artifacts')
     .where('poolId', '=', poolId)
     .where('userId', '=', id)
-    .where('kind', 'in', ['Grant', 'Session'])
+    .where('kind', 'in', ['Grant', 'Session', 'Interaction'])
     .execute()
+}
+
+const addIdentifiers = async (
+  db: Db,
+  at: Date,
+  poolId: string,
+  userId: string,
+  identifiers: Change['identifiers'],
+): Promise<void> => {
+  if (identifiers.length === 0) return
+  // In one order everywhere, so that two who want the same ones do not wait for each other.
+  const sorted = identifiers.toSorted((one, other) => (one.value < other.value ? -1 : 1))
+  const added = await db
+    .insertInto('identifiers')
+    .values(
+      sorted.map(({ verified, kind, value, typed }) => ({
+        poolId,
+        userId,
+        kind,
+        value,
+        typed,
+        verifiedAt: verified ? at : null,
+        createdAt: at,
+      })),
+    )
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('value')
+    .execute()
+  const missing = identifiers.find(({ value }) => !added.some((one) => one.value === value))
+  if (missing) throw new Problem('conflict', { detail: `Somebody of the pool goes by "${missing.typed}" already.` })
+}
+
+const replaceIdentifiers = async (
+  db: Db,
+  at: Date,
+  { poolId, id, identifiers: known }: records.UserRecord,
+  wanted: Change['identifiers'],
+): Promise<void> => {
+  const same = (one: { kind: string; value: string; verified: boolean }, other: typeof one) =>
+    one.kind === other.kind && one.value === other.value && one.verified === other.verified
+  const gone = known.filter((one) => !wanted.some((other) => same(one, other)))
+  for (const { kind, value } of gone)
+    await db
+      .deleteFrom('identifiers')
+      .where('poolId', '=', poolId)
+      .where('userId', '=', id)
+      .where('kind', '=', kind)
+      .where('value', '=', value)
+      .execute()
+  const added = wanted.filter((one) => !known.some((other) => same(one, other)))
+  await addIdentifiers(db, at, poolId, id, added)
+}
+
+/** Takes back invitations to a user by what they do not go by any more. */
+const revokeStrayed = async (db: Db, at: Date, poolId: string, userId: string): Promise<void> => {
+  await sql`
+    update invitations v set state = 'revoked', updated_at = ${at}
+    where pool_id = ${poolId} and user_id = ${userId} and state = 'pending' and not exists (
+      select from identifiers n where n.pool_id = v.pool_id and n.user_id = v.user_id
+        and n.kind = v.identifier_kind and n.value = v.identifier_value)`.execute(db)
+}
+
+/** Whether somebody is an operator, whatever they may do. */
+export const isOperator = async (db: Db, poolId: string, id: string): Promise<boolean> =>
+  (await roleOf(db, poolId, id)) !== undefined
+
+const roleOf = async (db: Db, poolId: string, id: string) => {
+  const row = await db
+    .selectFrom('operators')
+    .select('role')
+    .where('poolId', '=', poolId)
+    .where('userId', '=', id)
+    .executeTakeFirst()
+  return row?.role
+}
+
+// Of two owners who go at once, the second waits here, and then finds that they are the last.
+const keepAnOwner = async (db: Db, poolId: string, userId: string): Promise<void> => {
+  if ((await roleOf(db, poolId, userId)) !== 'owner') return
+  await sql`select pg_advisory_xact_lock(hashtext('lido.operators'))`.execute(db)
+  const owners = await db
+    .selectFrom('operators')
+    .innerJoin('users', (join) =>
+      join.onRef('users.poolId', '=', 'operators.poolId').onRef('users.id', '=', 'operators.userId'),
+    )
+    .select('operators.userId')
+    .where('role', '=', 'owner')
+    .where('status', '=', 'active')
+    .where('operators.userId', '<>', userId)
+    .limit(1)
+    .execute()
+  if (owners.length === 0)
+    throw new Problem('conflict', { detail: 'This is the last owner. Make somebody else an owner first.' })
 }
 
 const people = (db: Db) =>
   db
     .selectFrom('users')
-    .select(['users.poolId', 'users.id', 'status', 'profile', 'metadata', 'users.updatedAt'])
+    .select(['users.poolId', 'users.id', 'status', 'profile', 'metadata', 'users.updatedAt', 'users.era'])
     .select(
       sql<User['identifiers'] | null>`(select jsonb_agg(jsonb_build_object('kind', n.kind, 'value', n.value,
         'typed', n.typed, 'verified', n.verified_at is not null) order by n.created_at, n.value)

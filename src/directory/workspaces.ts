@@ -1,47 +1,58 @@
+import { sql } from 'kysely'
 import { z } from 'zod'
-import type { Db } from '../db/connect.ts'
+import { type Db, isUniqueViolation } from '../db/connect.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import { type Pool, poolFrom } from './pools.ts'
+import { isVersion, nextVersion, overtaken } from './version.ts'
 
 const seconds = (least: number, most: number) => z.int().min(least).max(most)
 const day = 86_400
 
+const link = { label: z.string().min(1).max(60), href: z.url({ protocol: /^https$/ }) }
+const branding = {
+  logo: z
+    .url({ protocol: /^https$/ })
+    .nullable()
+    .default(null),
+  color: z
+    .string()
+    .regex(/^#[0-9a-f]{6}$/)
+    .default('#1f6feb'),
+  links: z.array(z.object(link)).max(6).default([]),
+}
+const lifetimes = {
+  access_token: seconds(60, day).default(3600),
+  id_token: seconds(60, day).default(3600),
+  code: seconds(10, 60).default(60),
+  interaction: seconds(300, 7200).default(3600),
+  session_idle: seconds(300, 400 * day).default(14 * day),
+  session_absolute: seconds(300, 400 * day).default(90 * day),
+  refresh_idle: seconds(300, 400 * day).default(30 * day),
+  refresh_absolute: seconds(300, 800 * day).default(365 * day),
+}
+
 /** What an operator may set for a workspace; every default is filled in when read. Times are in seconds. */
 export const workspaceSettings = z.object({
-  branding: z
-    .object({
-      logo: z
-        .url({ protocol: /^https$/ })
-        .nullable()
-        .default(null),
-      color: z
-        .string()
-        .regex(/^#[0-9a-f]{6}$/)
-        .default('#1f6feb'),
-      links: z
-        .array(z.object({ label: z.string().min(1).max(60), href: z.url({ protocol: /^https$/ }) }))
-        .max(6)
-        .default([]),
-    })
-    .prefault({}),
-  lifetimes: z
-    .object({
-      access_token: seconds(60, day).default(3600),
-      id_token: seconds(60, day).default(3600),
-      code: seconds(10, 60).default(60),
-      interaction: seconds(300, 7200).default(3600),
-      session_idle: seconds(300, 400 * day).default(14 * day),
-      session_absolute: seconds(300, 400 * day).default(90 * day),
-      refresh_idle: seconds(300, 400 * day).default(30 * day),
-      refresh_absolute: seconds(300, 800 * day).default(365 * day),
-    })
-    .prefault({}),
+  branding: z.object(branding).prefault({}),
+  lifetimes: z.object(lifetimes).prefault({}),
   /** For so long a used refresh token answers with the same successor, so that a lost answer can be asked again. */
   refresh_grace_seconds: seconds(0, 60).default(10),
 })
 export type WorkspaceSettings = z.infer<typeof workspaceSettings>
+
+/** The same as an operator writes it: what is not known is refused, not dropped. */
+export const writtenSettings = z.strictObject({
+  branding: z
+    .strictObject({ ...branding, links: z.array(z.strictObject(link)).max(6).default([]) })
+    .prefault({})
+    .describe('What the sign-in pages look like'),
+  lifetimes: z.strictObject(lifetimes).prefault({}).describe('Seconds'),
+  refresh_grace_seconds: workspaceSettings.shape.refresh_grace_seconds.describe(
+    'For so long a used refresh token answers with the same successor; 0 for not at all',
+  ),
+})
 
 export const newWorkspace = z.object({
   slug: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
@@ -93,6 +104,62 @@ export const create = async (
   return workspaceFrom(row, [])
 }
 
+/** A workspace without its connections. */
+export type WorkspaceRecord = Omit<Workspace, 'connections'>
+
+/**
+ * Every setting at once; an event tells what changed. Throws `conflict` on a taken slug, where somebody was quicker, and
+ * for the admin workspace, which keeps its name and stays open: operators would be locked out.
+ */
+export const update = async (
+  db: Db,
+  at: Date,
+  before: Workspace,
+  input: z.input<typeof newWorkspace> & Pick<Workspace, 'status'>,
+  by: audit.By,
+): Promise<Workspace> => {
+  const { settings, ...workspace } = newWorkspace.parse(input)
+  const { status } = input
+  if (before.slug === adminSlug && (workspace.slug !== adminSlug || status !== 'active'))
+    throw new Problem('conflict', { detail: 'The admin workspace keeps its slug and stays active.' })
+  const row = await db
+    .updateTable('workspaces')
+    .set({ ...workspace, status, settings: JSON.stringify(settings), updatedAt: nextVersion(at, before) })
+    .where('id', '=', before.id)
+    .where(isVersion(before))
+    .returningAll()
+    .executeTakeFirst()
+    .catch(refuseTaken(workspace.slug))
+  if (!row) throw overtaken()
+  const after = workspaceFrom(row, before.connections)
+  const data = { by, ...audit.difference(before, after) }
+  await audit.record(db, at, { workspaceId: row.id }, { type: 'workspace.updated', data })
+  return after
+}
+
+/** Deletes a workspace with its clients, connections and keys. Throws `conflict` for the admin workspace. */
+export const remove = async (db: Db, at: Date, { id, slug, name }: WorkspaceRecord, by: audit.By): Promise<void> => {
+  if (slug === adminSlug) throw new Problem('conflict', { detail: 'The admin workspace cannot be deleted.' })
+  await db.deleteFrom('workspaces').where('id', '=', id).execute()
+  await audit.record(db, at, { workspaceId: id }, { type: 'workspace.deleted', data: { by, name } })
+}
+
+/** Workspaces by id, from the first after `after`; only those in `among` where that is given. */
+export const list = async (
+  db: Db,
+  { limit, after, among }: { limit: number; after: string | undefined; among: readonly string[] | undefined },
+): Promise<WorkspaceRecord[]> => {
+  const rows = await db
+    .selectFrom('workspaces')
+    .selectAll()
+    .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
+    .$if(among !== undefined, (query) => query.where('id', '=', sql<string>`any(${among}::uuid[])`))
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+  return rows.map((row) => workspaceFrom(row, []))
+}
+
 export const findBySlug = async (db: Db, slug: string): Promise<Workspace | undefined> => {
   const row = await db.selectFrom('workspaces').selectAll().where('slug', '=', slug).executeTakeFirst()
   return row && workspaceFrom(row, await listConnections(db, row.id))
@@ -101,6 +168,15 @@ export const findBySlug = async (db: Db, slug: string): Promise<Workspace | unde
 export const findById = async (db: Db, id: string): Promise<Workspace | undefined> => {
   const row = await db.selectFrom('workspaces').selectAll().where('id', '=', id).executeTakeFirst()
   return row && workspaceFrom(row, await listConnections(db, row.id))
+}
+
+/** The workspace whose tokens open the admin API. */
+export const adminSlug = 'admin'
+
+const refuseTaken = (taken: string) => (error: unknown) => {
+  if (isUniqueViolation(error))
+    throw new Problem('conflict', { detail: `A workspace with the slug "${taken}" exists.` })
+  throw error
 }
 
 const workspaceFrom = (

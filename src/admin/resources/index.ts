@@ -1,5 +1,29 @@
 import type { Route } from '../route.ts'
+import { clientRoutes } from './clients.ts'
+import { connectionRoutes } from './connections.ts'
+import { eventRoutes } from './events.ts'
+import { groupRoutes } from './groups.ts'
+import { invitationRoutes } from './invitations.ts'
+import { keyRoutes } from './keys.ts'
+import { operatorRoutes } from './operators.ts'
 import { poolRoutes } from './pools.ts'
+import { statsRoutes } from './stats.ts'
+import { userSecurityRoutes } from './user-security.ts'
+import { userRoutes } from './users.ts'
+import { workspaceRoutes } from './workspaces.ts'
 
 /** Every route of the admin API. A new resource is a file in this folder and a line here. */
-export const resources: readonly Route[] = [...poolRoutes]
+export const resources: readonly Route[] = [
+  ...groupRoutes,
+  ...operatorRoutes,
+  ...poolRoutes,
+  ...statsRoutes,
+  ...eventRoutes,
+  ...keyRoutes,
+  ...connectionRoutes,
+  ...clientRoutes,
+  ...workspaceRoutes,
+  ...userRoutes,
+  ...userSecurityRoutes,
+  ...invitationRoutes,
+]

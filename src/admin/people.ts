@@ -1,0 +1,142 @@
+import { type IdentifierKind, readIdentifier } from '../directory/identifiers.ts'
+import * as invitations from '../directory/invitations.ts'
+import type { Pool } from '../directory/pools.ts'
+import { faultsOf, type ProfileFault } from '../directory/profiles.ts'
+import * as records from '../directory/user-records.ts'
+import * as users from '../directory/users.ts'
+import * as workspaces from '../directory/workspaces.ts'
+import { Problem } from '../platform/problem.ts'
+import { chooseLanguage, wordsFor } from '../platform/words.ts'
+import type { Services } from '../services.ts'
+import { faultWord, type Word } from '../signin/form.ts'
+import { refusePassword } from '../signin/passwords.ts'
+import { type Actor, demand } from './access.ts'
+import { getPool, getWorkspace } from './reach.ts'
+
+interface Call {
+  services: Services
+  actor: Actor
+}
+
+type Fault = { pointer: string; detail: string }
+
+/** A user of a pool that exists for this actor, also a deleted one. Throws `not_found`. */
+export const getRecord = async (call: Call & { params: { pool: string; id: string } }) => {
+  const pool = await getPool(call, call.params.pool)
+  const user = await records.find(call.services.db, pool.id, call.params.id)
+  if (!user) throw new Problem('not_found')
+  return { pool, user }
+}
+
+/**
+ * The same for a change: a deleted user can only be read, and an operator only be changed by whoever may change
+ * operators, or a helper could set an owner's password. Throws `not_found` and `forbidden`.
+ */
+export const getChangeable = async (call: Call & { params: { pool: string; id: string } }) => {
+  const { pool, user } = await getRecord(call)
+  if (user.status === 'deleted') throw new Problem('not_found')
+  if (await users.isOperator(call.services.db, pool.id, user.id)) demand(call.actor, 'operators:write')
+  return { pool, user }
+}
+
+/** The workspace that a message is sent from: the one named, else the first that the pool is connected to. */
+export const senderOf = async (call: Call, pool: Pool, named: string | undefined): Promise<workspaces.Workspace> => {
+  const pointer = '/workspace'
+  const slug = named ?? (await invitations.findHome(call.services.db, pool.id, call.actor.workspaces))
+  if (slug === undefined) throw refuse([{ pointer, detail: 'The pool is not connected to a workspace' }])
+  const workspace = await getWorkspace(call, slug).catch((error: unknown) => {
+    throw named !== undefined && error instanceof Problem
+      ? refuse([{ pointer, detail: 'There is no such workspace' }])
+      : error
+  })
+  if (!workspaces.openConnection(workspace, pool.id))
+    throw refuse([{ pointer, detail: 'The pool is not connected to this workspace' }])
+  return workspace
+}
+
+/** The name by which an operator invites; a machine has none. */
+export const nameOf = async ({ services, actor }: Call): Promise<string | undefined> => {
+  if (actor.kind !== 'operator') return undefined
+  const user = await users.findById(services.db, actor.id)
+  const told = [user?.profile.given_name, user?.profile.family_name]
+    .filter((part) => typeof part === 'string')
+    .join(' ')
+  return told || user?.identifiers[0]?.typed
+}
+
+/** In which language somebody is written to. */
+export const languageOf = ({ locale }: Record<string, unknown>): string =>
+  chooseLanguage(typeof locale === 'string' ? { uiLocales: locale } : {})
+
+interface Told {
+  type: IdentifierKind
+  value: string
+  verified: boolean
+}
+
+/** Identifiers in their canonical form, each once. Throws `unprocessable` with a pointer to each that cannot be. */
+export const readIdentifiers = (pool: Pool, told: readonly Told[]) => {
+  const faults: Fault[] = []
+  const read = told.flatMap(({ type, value, verified }, index) => {
+    const known = pool.settings.identifiers.includes(type)
+    const identifier = known ? readIdentifier(value, [type]) : undefined
+    if (identifier) return [{ ...identifier, verified }]
+    const pointer = `/identifiers/${index}/${known ? 'value' : 'type'}`
+    faults.push({ pointer, detail: known ? `This is no ${type}` : `The pool does not know people by ${type}` })
+    return []
+  })
+  if (new Set(read.map(({ kind, value }) => `${kind}:${value}`)).size < read.length)
+    faults.push({ pointer: '/identifiers', detail: 'One of them is there twice' })
+  if (faults.length > 0) throw refuse(faults)
+  return read
+}
+
+/** Throws `unprocessable` with pointers where a profile or metadata does not fit the pool's schemas. */
+export const checkAgainst = async (
+  { settings }: Pool,
+  { profile, metadata }: { profile: Record<string, unknown>; metadata: Record<string, unknown> },
+): Promise<void> => {
+  checkParts([
+    { pointer: '/profile', value: profile, faults: await faultsOf(settings.user_schema, profile) },
+    { pointer: '/metadata', value: metadata, faults: await faultsOf(settings.metadata_schema, metadata) },
+  ])
+}
+
+/** Throws `unprocessable` where a value is too long to keep, or does not fit. */
+export const checkParts = (parts: { pointer: string; value: object; faults: ProfileFault[] }[]): void => {
+  const faults = parts.flatMap(({ pointer, value, faults: wrong }) => [
+    ...(JSON.stringify(value).length > mostCharacters ? [{ pointer, detail: 'This is too much to keep' }] : []),
+    ...wrong.map((fault) => ({ pointer: `${pointer}${pathOf(fault.property)}`, detail: inEnglish(faultWord(fault)) })),
+  ])
+  if (faults.length > 0) throw refuse(faults)
+}
+
+/** Throws `unprocessable` where the pool does not have all of these groups. */
+export const checkGroups = async (db: Services['db'], { id }: Pool, wanted: readonly string[]): Promise<void> => {
+  if (!(await users.areGroups(db, id, wanted)))
+    throw refuse([{ pointer: '/groups', detail: 'The pool has no such group' }])
+}
+
+// Every sign-in and token reads a profile.
+const mostCharacters = 32_768
+
+/** Throws `unprocessable` where a password does not keep to the pool's policy, or the pool has none. */
+export const checkPassword = (
+  pool: Pool,
+  password: string,
+  known: Pick<users.NewUser, 'profile'> & { names: string[] },
+) => {
+  const pointer = '/password'
+  if (!pool.settings.sign_in_methods.includes('password'))
+    throw refuse([{ pointer, detail: 'Nobody signs in to this pool by password' }])
+  const told = Object.values(known.profile).filter((value) => typeof value === 'string')
+  const weak = refusePassword(password, pool, [...known.names, ...told])
+  if (weak) throw refuse([{ pointer, detail: inEnglish(weak) }])
+}
+
+export const refuse = (errors: Fault[]): Problem => new Problem('unprocessable', { errors })
+
+const inEnglish = ({ key, values }: Word): string => wordsFor('en').t(key, values)
+
+const pathOf = (property: string): string =>
+  property === '' ? '' : `/${property.replaceAll('~', '~0').replaceAll('/', '~1')}`

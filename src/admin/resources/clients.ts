@@ -1,0 +1,252 @@
+import { z } from 'zod'
+import * as clients from '../../directory/clients.ts'
+import { adminSlug, type Workspace } from '../../directory/workspaces.ts'
+import { claimsOfScopes } from '../../oidc/claims.ts'
+import { Problem } from '../../platform/problem.ts'
+import { uuidv7 } from '../../platform/secrets.ts'
+import { type Actor, byOf, demand, demandEverything } from '../access.ts'
+import { patchedBy } from '../check.ts'
+import { pageOf, readCursor } from '../list.ts'
+import { checkMatch, etagOf, getWorkspace } from '../reach.ts'
+import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+
+const known = new Set([...Object.keys(claimsOfScopes), 'offline_access'])
+
+const fields = {
+  ...clients.writtenMetadata,
+  scope: clients.writtenMetadata.scope.refine(
+    (scope) => scope === undefined || scope.split(' ').every((one) => known.has(one)),
+    `The scopes are ${[...known].join(', ')}; those of a resource stand in "resources"`,
+  ),
+}
+
+const clientId = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._~-]{0,199}$/)
+  .optional()
+  .describe('Made where none is given; never used again once it is deleted')
+
+const status = z.enum(['active', 'inactive'])
+
+const written = z.strictObject({ client_id: clientId, ...fields }).superRefine(clients.refuseMisfits)
+const patched = z.strictObject({ ...fields, status }).superRefine(clients.refuseMisfits)
+
+const { acr_values_default: _acr, initiate_login_uri: _initiate, ...told } = clients.clientMetadata.shape
+const answered = z.strictObject({
+  client_id: z.string(),
+  client_secret: z.string().optional().describe('Only in the answer to what made it'),
+  status: status.describe('An inactive client is refused everywhere'),
+  old_secret_valid: z.boolean().describe('Whether the secret before the newest is still good'),
+  ...told,
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+})
+
+const inWorkspace = z.strictObject({ workspace: z.string().describe('Slug or id') })
+const oneClient = inWorkspace.extend({ client_id: z.string().max(255) })
+
+export const clientRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: '/workspaces/{workspace}/clients',
+    name: 'listClients',
+    summary: 'List the clients of a workspace',
+    scope: 'clients:read',
+    params: inWorkspace,
+    query: listQuery({}),
+    answer: listOf(answered),
+    status: 200,
+    async handle(call) {
+      const { services, params, query } = call
+      const { db, keyring } = services
+      const { limit } = query
+      const workspace = await getWorkspace(call, params.workspace)
+      const list = `clients:${workspace.id}`
+      const [after] = readCursor(keyring, list, query.cursor) ?? []
+      const rows = await clients.list(db, workspace.id, { limit: limit + 1, after })
+      return { body: pageOf(rows, { limit, keyring, list, position: ({ id }) => [id], item: (row) => clientOf(row) }) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/workspaces/{workspace}/clients',
+    name: 'createClient',
+    summary: 'Register a client; its secret is shown this once',
+    scope: 'clients:write',
+    params: inWorkspace,
+    body: written,
+    answer: answered,
+    status: 201,
+    async handle(call) {
+      const { services, actor, at, params, body } = call
+      const workspace = await getWorkspace(call, params.workspace)
+      const { client_id: id = uuidv7(at), ...metadata } = body
+      demandGrantable(call, workspace, metadata)
+      demandConnections(actor, workspace, metadata.connections, [])
+      const wanted = { id, ...metadata }
+      const { client, secret } = await services.db.transaction().execute(async (trx) => {
+        const made = await clients.register(trx, at, workspace.id, wanted, byOf(actor))
+        return { client: demandFound(await clients.find(trx, workspace.id, id)), secret: made.secret }
+      })
+      return { body: clientOf(client, secret), etag: etagOf(client), location: locationOf(workspace, id) }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/workspaces/{workspace}/clients/{client_id}',
+    name: 'getClient',
+    summary: 'Read a client',
+    scope: 'clients:read',
+    params: oneClient,
+    answer: answered,
+    status: 200,
+    async handle(call) {
+      const { before } = await getClient(call)
+      return { body: clientOf(before), etag: etagOf(before) }
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/workspaces/{workspace}/clients/{client_id}',
+    name: 'updateClient',
+    summary: 'Change a client; a secret that it gets by this is shown this once',
+    scope: 'clients:write',
+    params: oneClient,
+    body: patched,
+    answer: answered,
+    status: 200,
+    async handle(call) {
+      const { services, actor, at, ifMatch, body } = call
+      const { workspace, before } = await getClient(call)
+      checkMatch(ifMatch, before)
+      const { acr_values_default, initiate_login_uri, ...current } = before.metadata
+      const merged = patchedBy(patched, { ...current, status: before.status }, body)
+      demandGrantable(call, workspace, before.metadata)
+      demandGrantable(call, workspace, merged)
+      demandConnections(actor, workspace, merged.connections, current.connections ?? [])
+      // What this API does not speak of stays as it is.
+      const kept = { acr_values_default, ...(initiate_login_uri ? { initiate_login_uri } : {}) }
+      const changing = { workspaceId: workspace.id, before, ...kept, ...merged }
+      const { client, secret } = await services.db
+        .transaction()
+        .execute((trx) => clients.update(trx, at, changing, byOf(actor)))
+      return { body: clientOf(client, secret), etag: etagOf(client) }
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/workspaces/{workspace}/clients/{client_id}',
+    name: 'deleteClient',
+    summary: 'Delete a client; nobody gets its id again',
+    scope: 'clients:write',
+    params: oneClient,
+    status: 204,
+    async handle(call) {
+      const { services, actor, at } = call
+      const { workspace, before } = await getClient(call)
+      demandGrantable(call, workspace, before.metadata)
+      const changing = { workspaceId: workspace.id, before }
+      await services.db.transaction().execute((trx) => clients.remove(trx, at, changing, byOf(actor)))
+      return { body: undefined }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/workspaces/{workspace}/clients/{client_id}/secret',
+    name: 'rotateClientSecret',
+    summary: 'Make a new secret, shown this once; the one before stays good until it is ended or the next is made',
+    scope: 'clients:write',
+    params: oneClient,
+    answer: answered,
+    status: 201,
+    async handle(call) {
+      const { services, actor, at } = call
+      const { workspace, before } = await getClient(call)
+      demandGrantable(call, workspace, before.metadata)
+      const changing = { workspaceId: workspace.id, before }
+      const { client, secret } = await services.db
+        .transaction()
+        .execute((trx) => clients.rotateSecret(trx, at, changing, byOf(actor)))
+      return { body: clientOf(client, secret), etag: etagOf(client), location: locationOf(workspace, client.id) }
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/workspaces/{workspace}/clients/{client_id}/secret',
+    name: 'endOldClientSecret',
+    summary: 'End the secret before the newest',
+    scope: 'clients:write',
+    params: oneClient,
+    status: 204,
+    async handle(call) {
+      const { services, actor, at } = call
+      const { workspace, before } = await getClient(call)
+      demandGrantable(call, workspace, before.metadata)
+      const changing = { workspaceId: workspace.id, before }
+      await services.db.transaction().execute((trx) => clients.endOldSecret(trx, at, changing, byOf(actor)))
+      return { body: undefined }
+    },
+  }),
+]
+
+type One = Pick<Call<z.output<typeof oneClient>, unknown, unknown>, 'services' | 'actor' | 'params'>
+
+const getClient = async (call: One): Promise<{ workspace: Workspace; before: clients.Client }> => {
+  const { services, params } = call
+  const workspace = await getWorkspace(call, params.workspace)
+  return { workspace, before: demandFound(await clients.find(services.db, workspace.id, params.client_id)) }
+}
+
+const demandFound = (client: clients.Client | undefined): clients.Client => {
+  if (!client) throw new Problem('not_found')
+  return client
+}
+
+/**
+ * A client of the admin workspace that reaches this API is as strong as its scopes: whoever could make one, or learn its
+ * secret, without having them all would promote themselves.
+ */
+const demandGrantable = (
+  { actor, services: { config } }: One | Pick<One, 'actor' | 'services'>,
+  { slug }: Workspace,
+  { resources }: Pick<clients.ClientMetadata, 'resources'>,
+): void => {
+  const scopes = slug === adminSlug ? resources[`${config.publicUrl}/api/v1`] : undefined
+  if (!scopes) return
+  demandEverything(actor)
+  for (const scope of scopes) demand(actor, scope)
+}
+
+/** Throws `unprocessable` for a connection that is not one of the workspace, or none that this actor may know of. */
+const demandConnections = (
+  { pools }: Actor,
+  { connections }: Workspace,
+  wanted: string[] | null,
+  before: readonly string[],
+): void => {
+  const reachable = connections.filter(({ pool }) => !pools || pools.has(pool.id)).map(({ id }) => id)
+  const errors = (wanted ?? []).flatMap((id, index) =>
+    reachable.includes(id) || before.includes(id)
+      ? []
+      : [{ pointer: `/connections/${index}`, detail: 'This is no connection of the workspace' }],
+  )
+  if (errors.length > 0) throw new Problem('unprocessable', { errors })
+}
+
+const locationOf = ({ slug }: Workspace, id: string): string => `/workspaces/${slug}/clients/${id}`
+
+const clientOf = (
+  { id, status: now, metadata, previousSecretHash, createdAt, updatedAt }: clients.Client,
+  secret?: string,
+): z.input<typeof answered> => {
+  const { acr_values_default: _a, initiate_login_uri: _i, ...shown } = metadata
+  return {
+    client_id: id,
+    ...(secret ? { client_secret: secret } : {}),
+    status: now,
+    old_secret_valid: previousSecretHash !== null,
+    ...shown,
+    created_at: createdAt.toISOString(),
+    updated_at: updatedAt.toISOString(),
+  }
+}

@@ -1,0 +1,164 @@
+import { z } from 'zod'
+import * as connections from '../../directory/connections.ts'
+import { Problem } from '../../platform/problem.ts'
+import { byOf } from '../access.ts'
+import { patchedBy } from '../check.ts'
+import { pageOf, readCursor } from '../list.ts'
+import { checkMatch, etagOf, getPool, getWorkspace } from '../reach.ts'
+import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+
+const settings = connections.connectionSettings
+
+const written = settings.extend({
+  pool: z.string().describe('Slug or id; a pool has at most one connection in a workspace'),
+  name: settings.shape.name.optional().describe("The pool's name unless told"),
+})
+
+const answered = z.strictObject({
+  id: z.uuid(),
+  pool: z.string().describe('Slug'),
+  pool_id: z.uuid(),
+  name: z.string(),
+  position: z.int(),
+  hidden: z.boolean(),
+  domains: z.array(z.string()),
+  amr: z.array(z.string()).nullable(),
+  mapping: z.record(z.string(), z.string()),
+  enabled: z.boolean(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+})
+
+const inWorkspace = z.strictObject({ workspace: z.string().describe('Slug or id') })
+const oneConnection = inWorkspace.extend({ id: z.uuid() })
+
+export const connectionRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: '/workspaces/{workspace}/connections',
+    name: 'listConnections',
+    summary: 'List the connections of a workspace, in order',
+    scope: 'connections:read',
+    params: inWorkspace,
+    query: listQuery({}),
+    answer: listOf(answered),
+    status: 200,
+    async handle(call) {
+      const { services, actor, params, query } = call
+      const { db, keyring } = services
+      const { limit } = query
+      const workspace = await getWorkspace(call, params.workspace)
+      const list = `connections:${workspace.id}`
+      const [position, id] = readCursor(keyring, list, query.cursor) ?? []
+      const after = position !== undefined && id !== undefined ? ([position, id] as const) : undefined
+      const among = actor.pools && [...actor.pools]
+      const rows = await connections.list(db, workspace.id, { limit: limit + 1, after, among })
+      const place = (row: connections.ConnectionRecord) => [String(row.position), row.id]
+      return { body: pageOf(rows, { limit, keyring, list, position: place, item: connectionOf }) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/workspaces/{workspace}/connections',
+    name: 'createConnection',
+    summary: 'Connect a pool to a workspace',
+    scope: 'connections:write',
+    params: inWorkspace,
+    body: written,
+    answer: answered,
+    status: 201,
+    async handle(call) {
+      const { services, actor, at, params, body } = call
+      const workspace = await getWorkspace(call, params.workspace)
+      const { pool: slugOrId, name, ...rest } = body
+      const pool = await getPool(call, slugOrId)
+      const wanted = { ...rest, name: name ?? pool.name, pool_id: pool.id }
+      const made = await services.db.transaction().execute(async (trx) => {
+        const id = await connections.create(trx, at, workspace.id, wanted, byOf(actor))
+        return demandFound(await connections.find(trx, workspace.id, id))
+      })
+      const location = `/workspaces/${workspace.slug}/connections/${made.id}`
+      return { body: connectionOf(made), etag: etagOf(made), location }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/workspaces/{workspace}/connections/{id}',
+    name: 'getConnection',
+    summary: 'Read a connection',
+    scope: 'connections:read',
+    params: oneConnection,
+    answer: answered,
+    status: 200,
+    async handle(call) {
+      const connection = await getConnection(call)
+      return { body: connectionOf(connection), etag: etagOf(connection) }
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/workspaces/{workspace}/connections/{id}',
+    name: 'updateConnection',
+    summary: 'Change a connection; its pool stays',
+    scope: 'connections:write',
+    params: oneConnection,
+    body: settings,
+    answer: answered,
+    status: 200,
+    async handle(call) {
+      const { services, actor, at, ifMatch, body } = call
+      const before = await getConnection(call)
+      checkMatch(ifMatch, before)
+      const { name, position, hidden, domains, amr, mapping, enabled } = before
+      const merged = patchedBy(settings, { name, position, hidden, domains, amr, mapping, enabled }, body)
+      const connection = await services.db
+        .transaction()
+        .execute((trx) => connections.update(trx, at, before, merged, byOf(actor)))
+      return { body: connectionOf(connection), etag: etagOf(connection) }
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/workspaces/{workspace}/connections/{id}',
+    name: 'deleteConnection',
+    summary: 'Take a pool out of a workspace; its people stay in the pool',
+    scope: 'connections:write',
+    params: oneConnection,
+    status: 204,
+    async handle(call) {
+      const { services, actor, at } = call
+      const connection = await getConnection(call)
+      await services.db.transaction().execute((trx) => connections.remove(trx, at, connection, byOf(actor)))
+      return { body: undefined }
+    },
+  }),
+]
+
+type One = Pick<Call<z.output<typeof oneConnection>, unknown, unknown>, 'services' | 'actor' | 'params'>
+
+/** A connection, if its workspace and its pool both exist for this actor. Throws `not_found`. */
+const getConnection = async (call: One): Promise<connections.ConnectionRecord> => {
+  const { services, actor, params } = call
+  const workspace = await getWorkspace(call, params.workspace)
+  const connection = demandFound(await connections.find(services.db, workspace.id, params.id))
+  if (actor.pools && !actor.pools.has(connection.poolId)) throw new Problem('not_found')
+  return connection
+}
+
+const demandFound = (connection: connections.ConnectionRecord | undefined): connections.ConnectionRecord => {
+  if (!connection) throw new Problem('not_found')
+  return connection
+}
+
+const connectionOf = ({
+  workspaceId: _,
+  poolId,
+  createdAt,
+  updatedAt,
+  ...connection
+}: connections.ConnectionRecord): z.input<typeof answered> => ({
+  ...connection,
+  pool_id: poolId,
+  created_at: createdAt.toISOString(),
+  updated_at: updatedAt.toISOString(),
+})

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { eventually } from '../../oidc/fixtures-testing.ts'
+import { type AdminLido, adminLido } from '../fixtures-testing.ts'
+
+let lido: AdminLido
+before(async () => {
+  lido = await adminLido()
+})
+after(() => lido.stop())
+
+const path = '/workspaces/demo/keys'
+const published = async (): Promise<string[]> => {
+  const { keys } = (await (await fetch(`${lido.url}/w/demo/jwks`)).json()) as { keys: { kid: string }[] }
+  return keys.map(({ kid }) => kid).sort()
+}
+
+test('lists the keys that are published, without their private parts', async () => {
+  const { status, body } = await lido.call('GET', path)
+  assert.equal(status, 200, JSON.stringify(body))
+  const items = body.items ?? []
+  assert.deepEqual(items.map(({ alg }) => alg).sort(), ['ES256', 'EdDSA', 'PS256', 'RS256'])
+  assert(items.every(({ state }) => state === 'signing'))
+  assert.deepEqual(items.map(({ kid }) => String(kid)).sort(), await published())
+  const names = ['alg', 'created_at', 'kid', 'published_until', 'signs_from', 'signs_until', 'state']
+  for (const item of items) assert.deepEqual(Object.keys(item).sort(), names)
+})
+
+test('publishes new keys before they sign, and no more of them meanwhile', async () => {
+  const rotated = await lido.call('POST', `${path}/rotate`)
+  assert.equal(rotated.status, 201, JSON.stringify(rotated.body))
+  const coming = rotated.body.items ?? []
+  assert.deepEqual([coming.length, ...new Set(coming.map(({ state }) => state))], [4, 'coming'])
+  await eventually(3000, async () => assert.equal((await published()).length, 8))
+  assert.equal((await lido.call('POST', `${path}/rotate`)).status, 409)
+  const { items = [] } = (await lido.call('GET', path)).body
+  const signing = items.filter(({ state }) => state === 'signing')
+  assert(signing.length === 4 && signing.every(({ signs_until }) => signs_until === coming[0]?.signs_from))
+  const { db } = lido.services
+  const events = await db.selectFrom('events').select('data').where('type', '=', 'keys.rotated').execute()
+  assert.deepEqual(
+    events.map(({ data }) => data.by),
+    [{ kind: 'client', id: 'bootstrap' }],
+  )
+})
+
+test('lists in pages', async () => {
+  const kids: unknown[] = []
+  let cursor: unknown
+  do {
+    const { body } = await lido.call('GET', `${path}?limit=3${cursor ? `&cursor=${cursor}` : ''}`)
+    kids.push(...(body.items ?? []).map(({ kid }) => kid))
+    cursor = body.next_cursor
+  } while (cursor)
+  assert.equal(kids.length, 8)
+  assert.equal(new Set(kids).size, 8)
+})

@@ -1,0 +1,84 @@
+import { z } from 'zod'
+import * as keys from '../../oidc/keys.ts'
+import { byOf } from '../access.ts'
+import { pageOf, readCursor } from '../list.ts'
+import { getWorkspace } from '../reach.ts'
+import { listOf, listQuery, type Route, route } from '../route.ts'
+
+const answered = z.strictObject({
+  kid: z.string(),
+  alg: z.enum(['RS256', 'ES256', 'EdDSA', 'PS256']),
+  state: z
+    .enum(['coming', 'signing', 'published', 'withdrawn'])
+    .describe('Published before it signs, signing, published for what it signed, gone'),
+  signs_from: z.iso.datetime(),
+  signs_until: z.iso.datetime().nullable(),
+  published_until: z.iso.datetime().nullable(),
+  created_at: z.iso.datetime(),
+})
+
+const inWorkspace = z.strictObject({ workspace: z.string().describe('Slug or id') })
+
+export const keyRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: '/workspaces/{workspace}/keys',
+    name: 'listKeys',
+    summary: 'List the signing keys of a workspace, the newest first',
+    scope: 'keys:read',
+    params: inWorkspace,
+    query: listQuery({}),
+    answer: listOf(answered),
+    status: 200,
+    async handle(call) {
+      const { services, at, params, query } = call
+      const { db, keyring } = services
+      const { limit } = query
+      const workspace = await getWorkspace(call, params.workspace)
+      const list = `keys:${workspace.id}`
+      const [from, id] = readCursor(keyring, list, query.cursor) ?? []
+      const after = from !== undefined && id !== undefined ? ([from, id] as const) : undefined
+      const rows = await keys.list(db, at, workspace.id, { limit: limit + 1, after })
+      const place = (row: keys.KeyRecord) => [row.signsFrom.toISOString(), row.id]
+      return { body: pageOf(rows, { limit, keyring, list, position: place, item: keyOf }) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/workspaces/{workspace}/keys/rotate',
+    name: 'rotateKeys',
+    summary: 'Make new signing keys; they sign in 15 minutes, when every client can know them',
+    scope: 'keys:write',
+    params: inWorkspace,
+    answer: listOf(answered),
+    status: 201,
+    async handle(call) {
+      const { services, actor, at, params } = call
+      const { db, keyring } = services
+      const workspace = await getWorkspace(call, params.workspace)
+      await keys.refuseWhileComing(db, at, workspace.id)
+      await keys.rotate(db, keyring, at, workspace.id, byOf(actor))
+      const rows = await keys.list(db, at, workspace.id, { limit: 200, after: undefined })
+      const items = rows.filter(({ state }) => state === 'coming').map(keyOf)
+      return { body: { items, next_cursor: null }, location: `/workspaces/${workspace.slug}/keys` }
+    },
+  }),
+]
+
+const keyOf = ({
+  id,
+  alg,
+  state,
+  signsFrom,
+  signsUntil,
+  publishedUntil,
+  createdAt,
+}: keys.KeyRecord): z.input<typeof answered> => ({
+  kid: id,
+  alg,
+  state,
+  signs_from: signsFrom.toISOString(),
+  signs_until: signsUntil?.toISOString() ?? null,
+  published_until: publishedUntil?.toISOString() ?? null,
+  created_at: createdAt.toISOString(),
+})

@@ -1,0 +1,135 @@
+import { z } from 'zod'
+import * as operators from '../../directory/operators.ts'
+import * as pools from '../../directory/pools.ts'
+import { Problem } from '../../platform/problem.ts'
+import type { Services } from '../../services.ts'
+import { type Actor, byOf } from '../access.ts'
+import { pageOf, readCursor } from '../list.ts'
+import { checkMatch, etagOf } from '../reach.ts'
+import { listOf, listQuery, type Route, route } from '../route.ts'
+
+const limits = z.array(z.uuid()).max(200).nullable().default(null)
+
+const written = z
+  .strictObject({
+    role: z
+      .enum(['owner', 'admin', 'helpdesk', 'viewer'])
+      .describe(
+        '`owner` may do everything, `admin` all but change operators, `helpdesk` look after users, `viewer` read',
+      ),
+    workspaces: limits.describe('Ids of the only workspaces that exist for this operator; null for all'),
+    pools: limits.describe('Ids of the only pools that exist for this operator; null for all'),
+  })
+  .refine(({ role, workspaces, pools }) => role !== 'owner' || (!workspaces && !pools), {
+    path: ['role'],
+    message: 'An owner has no limits',
+  })
+
+const answered = z.strictObject({
+  id: z.uuid().describe('Of the user in the pool of administrators'),
+  status: z.enum(['new', 'active', 'inactive']).describe('Of the user; only who is active may operate'),
+  identifiers: z.array(
+    z.strictObject({ type: z.enum(['email', 'mobile', 'username']), value: z.string(), verified: z.boolean() }),
+  ),
+  role: z.enum(['owner', 'admin', 'helpdesk', 'viewer']),
+  workspaces: z.array(z.uuid()).nullable(),
+  pools: z.array(z.uuid()).nullable(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+})
+
+const oneOperator = z.strictObject({ user: z.uuid().describe('Id of a user of the pool of administrators') })
+
+export const operatorRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: '/operators',
+    name: 'listOperators',
+    summary: 'List operators',
+    scope: 'operators:read',
+    params: z.strictObject({}),
+    query: listQuery({}),
+    answer: listOf(answered),
+    status: 200,
+    async handle(call) {
+      const { db, keyring } = call.services
+      const { limit, cursor } = call.query
+      const poolId = await getAdministrators(call)
+      const [after] = readCursor(keyring, 'operators', cursor) ?? []
+      const rows = await operators.list(db, poolId, { limit: limit + 1, after })
+      const position = ({ userId }: operators.OperatorRecord) => [userId]
+      return { body: pageOf(rows, { limit, keyring, list: 'operators', position, item: operatorOf }) }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/operators/{user}',
+    name: 'getOperator',
+    summary: 'Read an operator',
+    scope: 'operators:read',
+    params: oneOperator,
+    answer: answered,
+    status: 200,
+    async handle(call) {
+      const operator = await operators.get(call.services.db, await getAdministrators(call), call.params.user)
+      return { body: operatorOf(operator), etag: etagOf(operator) }
+    },
+  }),
+  route({
+    method: 'PUT',
+    path: '/operators/{user}',
+    name: 'putOperator',
+    summary: 'Make a user an operator, or change what one may do',
+    scope: 'operators:write',
+    params: oneOperator,
+    body: written,
+    answer: answered,
+    status: 200,
+    async handle(call) {
+      const { services, actor, at, body, ifMatch, params } = call
+      const place = { poolId: await getAdministrators(call), userId: params.user }
+      const check = (before: operators.OperatorRecord | undefined) => {
+        if (before) checkMatch(ifMatch, before)
+        else if (ifMatch !== undefined) throw new Problem('precondition_failed')
+      }
+      const operator = await services.db
+        .transaction()
+        .execute((trx) => operators.put(trx, at, place, body, byOf(actor), check))
+      return { body: operatorOf(operator), etag: etagOf(operator) }
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/operators/{user}',
+    name: 'deleteOperator',
+    summary: 'Make an operator a plain user again',
+    scope: 'operators:write',
+    params: oneOperator,
+    status: 204,
+    async handle(call) {
+      const { services, actor, at, params } = call
+      const place = { poolId: await getAdministrators(call), userId: params.user }
+      await services.db.transaction().execute((trx) => operators.remove(trx, at, place, byOf(actor)))
+      return { body: undefined }
+    },
+  }),
+]
+
+/** Who operators are tells where else there is something: for whoever has limits, there are none. Throws `not_found`. */
+const getAdministrators = async ({ services, actor }: { services: Services; actor: Actor }): Promise<string> => {
+  const limited = actor.workspaces !== undefined || actor.pools !== undefined
+  const pool = limited ? undefined : await pools.findBySlug(services.db, 'administrators')
+  if (!pool) throw new Problem('not_found')
+  return pool.id
+}
+
+const operatorOf = (operator: operators.OperatorRecord): z.input<typeof answered> => ({
+  id: operator.userId,
+  status: operator.status,
+  identifiers: operator.identifiers.map(({ kind, value, verified }) => ({ type: kind, value, verified })),
+  role: operator.role,
+  workspaces: operator.workspaces,
+  pools: operator.pools,
+  created_at: operator.createdAt.toISOString(),
+  updated_at: operator.updatedAt.toISOString(),
+})

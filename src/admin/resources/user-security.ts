@@ -1,0 +1,286 @@
+import { z } from 'zod'
+import * as audit from '../../directory/audit.ts'
+import * as credentials from '../../directory/credentials.ts'
+import * as events from '../../directory/events.ts'
+import * as invitations from '../../directory/invitations.ts'
+import * as sessions from '../../directory/sessions.ts'
+import * as users from '../../directory/users.ts'
+import { Problem } from '../../platform/problem.ts'
+import * as challenges from '../../signin/challenges.ts'
+import { forgive } from '../../signin/limits.ts'
+import * as recovery from '../../signin/recovery.ts'
+import { byOf } from '../access.ts'
+import { pageOf, readCursor } from '../list.ts'
+import { checkPassword, getChangeable, getRecord, languageOf, nameOf, senderOf } from '../people.ts'
+import { getWorkspace } from '../reach.ts'
+import { listOf, listQuery, type Route, route } from '../route.ts'
+
+const oneUser = z.strictObject({ pool: z.string().describe('Slug or id'), id: z.uuid() })
+const from = z.strictObject({
+  workspace: z.string().optional().describe('Slug or id of the workspace that sends; the first one if absent'),
+})
+
+const credential = z.strictObject({
+  id: z.uuid(),
+  type: z.string(),
+  created_at: z.iso.datetime(),
+  used_at: z.iso.datetime().nullable(),
+})
+
+const session = z.strictObject({
+  id: z.string().describe('Made for this list; nobody can sign in with it'),
+  workspace: z.string(),
+  amr: z.array(z.string()),
+  created_at: z.iso.datetime(),
+  authenticated_at: z.iso.datetime(),
+})
+
+const event = z.strictObject({
+  id: z.uuid(),
+  type: z.string(),
+  at: z.iso.datetime(),
+  workspace_id: z.uuid().nullable(),
+  client_id: z.string().nullable(),
+  data: z.record(z.string(), z.unknown()),
+})
+
+export const userSecurityRoutes: Route[] = [
+  route({
+    method: 'POST',
+    path: '/pools/{pool}/users/{id}/activation',
+    name: 'sendActivation',
+    summary: 'Send the activation or invitation again; the link and the code before it are dead',
+    scope: 'users:write',
+    params: oneUser,
+    query: from,
+    status: 202,
+    async handle(call) {
+      const { services, actor, at } = call
+      const { pool, user } = await getChangeable(call)
+      const account = await users.findById(services.db, user.id)
+      const identifier = account?.identifiers.find(({ kind }) => kind === 'email')
+      if (user.status !== 'new' || !identifier)
+        throw new Problem('conflict', { detail: 'Only a new user with an email address can be activated.' })
+      const open = await invitations.findOpen(services.db, at, pool.id, identifier)
+      const workspace = open
+        ? await getWorkspace(call, open.workspaceId)
+        : await senderOf(call, pool, call.query.workspace)
+      const inviter = await nameOf(call)
+      await services.db.transaction().execute(async (trx) => {
+        const by = byOf(actor)
+        const sender = { services, workspace }
+        if (open) return invitations.renew(trx, at, sender, open, by)
+        const offer = { profile: {}, groups: [], message: null, client_id: null, return_to: null, hours: 72 }
+        const wanted = { ...offer, identifier, inviter, lang: languageOf(user.profile) }
+        return invitations.create(trx, at, sender, pool.id, wanted, by)
+      })
+      return { body: undefined }
+    },
+  }),
+  route({
+    method: 'PUT',
+    path: '/pools/{pool}/users/{id}/password',
+    name: 'setPassword',
+    summary: 'Set a password; every session of the user ends',
+    scope: 'users:write',
+    params: oneUser,
+    body: z.strictObject({
+      password: z.string(),
+      must_change: z.boolean().default(false).describe('Whether the password only leads on to a new one'),
+    }),
+    status: 204,
+    async handle(call) {
+      const { services, actor, at, body } = call
+      const { pool, user } = await getChangeable(call)
+      checkPassword(pool, body.password, { profile: user.profile, names: user.identifiers.map(({ value }) => value) })
+      const hash = await services.passwords.hash(body.password)
+      await services.db.transaction().execute(async (trx) => {
+        await credentials.setPassword(trx, at, pool.id, user.id, hash, body.must_change)
+        await users.endEverything(trx, pool.id, user.id)
+        await challenges.endAll(trx, at, pool.id, user.id)
+        await forgive(trx, pool.id, user.id)
+        const data = { by: byOf(actor), must_change: body.must_change }
+        await audit.record(trx, at, { poolId: pool.id, userId: user.id }, { type: 'user.password_set', data })
+      })
+      return { body: undefined }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/pools/{pool}/users/{id}/password/reset',
+    name: 'sendPasswordReset',
+    summary: 'Send a link by which the user sets a new password',
+    scope: 'users:write',
+    params: oneUser,
+    query: from,
+    status: 202,
+    async handle(call) {
+      const { services, actor, at } = call
+      const { pool, user } = await getChangeable(call)
+      const workspace = await senderOf(call, pool, call.query.workspace)
+      const account = await users.findById(services.db, user.id)
+      const scene = { services, workspace, lang: languageOf(user.profile) }
+      await services.db.transaction().execute(async (trx) => {
+        if (!account || !(await recovery.sendLink(trx, scene, pool, account)))
+          throw new Problem('conflict', { detail: 'Only an active user with an email address can get a link.' })
+        const about = { workspaceId: workspace.id, poolId: pool.id, userId: user.id }
+        await audit.record(trx, at, about, { type: 'user.password_reset_sent', data: { by: byOf(actor) } })
+      })
+      return { body: undefined }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/pools/{pool}/users/{id}/credentials',
+    name: 'listCredentials',
+    summary: 'List what a user can prove themselves with',
+    scope: 'users:read',
+    params: oneUser,
+    answer: listOf(credential),
+    status: 200,
+    async handle(call) {
+      const { pool, user } = await getRecord(call)
+      const rows = await credentials.list(call.services.db, pool.id, user.id)
+      const items = rows.map(({ id, kind, createdAt, usedAt }) => ({
+        id,
+        type: kind,
+        created_at: createdAt.toISOString(),
+        used_at: usedAt?.toISOString() ?? null,
+      }))
+      return { body: { items, next_cursor: null } }
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/pools/{pool}/users/{id}/credentials/{credential}',
+    name: 'deleteCredential',
+    summary: 'Take a credential away; every session of the user ends',
+    scope: 'users:write',
+    params: oneUser.extend({ credential: z.uuid() }),
+    status: 204,
+    async handle(call) {
+      const { services, actor, at, params } = call
+      const { pool, user } = await getChangeable(call)
+      await services.db.transaction().execute(async (trx) => {
+        const kind = await credentials.remove(trx, pool.id, user.id, params.credential)
+        if (!kind) throw new Problem('not_found')
+        await users.endEverything(trx, pool.id, user.id)
+        const about = { poolId: pool.id, userId: user.id }
+        await audit.record(trx, at, about, { type: 'user.credential_removed', data: { by: byOf(actor), kind } })
+      })
+      return { body: undefined }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/pools/{pool}/users/{id}/sessions',
+    name: 'listSessions',
+    summary: 'List where a user is signed in',
+    scope: 'users:read',
+    params: oneUser,
+    answer: listOf(session),
+    status: 200,
+    async handle(call) {
+      const found = await sessionsOf(call)
+      const items = found.list.map(({ id, workspace, amr, createdAt, authenticatedAt }) => ({
+        id,
+        workspace,
+        amr,
+        created_at: createdAt.toISOString(),
+        authenticated_at: authenticatedAt.toISOString(),
+      }))
+      return { body: { items, next_cursor: null } }
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/pools/{pool}/users/{id}/sessions',
+    name: 'endSessions',
+    summary: 'Sign a user out everywhere; their tokens end too',
+    scope: 'users:write',
+    params: oneUser,
+    status: 204,
+    async handle(call) {
+      await getChangeable(call)
+      const { list } = await sessionsOf(call)
+      // Grants may outlive the sessions that they began in. An operator with limits ends only what they can see.
+      await endSessions(call, list, call.actor.workspaces === undefined)
+      return { body: undefined }
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/pools/{pool}/users/{id}/sessions/{session}',
+    name: 'endSession',
+    summary: 'End one session; the tokens that came from it end too',
+    scope: 'users:write',
+    params: oneUser.extend({ session: z.string() }),
+    status: 204,
+    async handle(call) {
+      await getChangeable(call)
+      const { list } = await sessionsOf(call)
+      const wanted = list.filter(({ id }) => id === call.params.session)
+      if (wanted.length === 0) throw new Problem('not_found')
+      await endSessions(call, wanted, false)
+      return { body: undefined }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/pools/{pool}/users/{id}/events',
+    name: 'listUserEvents',
+    summary: 'List what happened to a user, the newest first',
+    scope: 'users:read',
+    params: oneUser,
+    query: listQuery({}),
+    answer: listOf(event),
+    status: 200,
+    async handle(call) {
+      const { services, actor, query } = call
+      const { pool, user } = await getRecord(call)
+      const { limit, cursor } = query
+      const list = `events:${user.id}`
+      const [after] = readCursor(services.keyring, list, cursor) ?? []
+      const reach = { workspaces: actor.workspaces && [...actor.workspaces], pools: actor.pools && [...actor.pools] }
+      const about = { ...everything, poolId: pool.id, userId: user.id }
+      const rows = await events.list(services.db, about, reach, { limit: limit + 1, after })
+      const position = ({ id }: events.EventRecord) => [id]
+      return { body: pageOf(rows, { limit, keyring: services.keyring, list, position, item: eventOf }) }
+    },
+  }),
+]
+
+const everything = {
+  types: undefined,
+  workspaceId: undefined,
+  clientId: undefined,
+  since: undefined,
+  until: undefined,
+}
+
+const eventOf = ({ id, type, at, workspaceId, clientId, data }: events.EventRecord): z.input<typeof event> => ({
+  id,
+  type,
+  at: at.toISOString(),
+  workspace_id: workspaceId,
+  client_id: clientId,
+  data,
+})
+
+type Asking = Parameters<typeof getRecord>[0] & { at: Date }
+
+const sessionsOf = async (call: Asking) => {
+  const { pool, user } = await getRecord(call)
+  const among = call.actor.workspaces && [...call.actor.workspaces]
+  return { pool, user, list: await sessions.list(call.services.db, call.at, pool.id, user.id, among) }
+}
+
+const endSessions = async (call: Asking, list: sessions.Session[], all: boolean): Promise<void> => {
+  const { pool, user } = await getRecord(call)
+  await call.services.db.transaction().execute(async (trx) => {
+    if (all) await users.endEverything(trx, pool.id, user.id)
+    else await sessions.end(trx, list)
+    const about = { poolId: pool.id, userId: user.id }
+    await audit.record(trx, call.at, about, { type: 'user.sessions_ended', data: { by: byOf(call.actor) } })
+  })
+}

@@ -1,0 +1,306 @@
+import { z } from 'zod'
+import * as credentials from '../../directory/credentials.ts'
+import { readIdentifier } from '../../directory/identifiers.ts'
+import * as invitations from '../../directory/invitations.ts'
+import type { Pool } from '../../directory/pools.ts'
+import * as records from '../../directory/user-records.ts'
+import * as users from '../../directory/users.ts'
+import { Problem } from '../../platform/problem.ts'
+import * as challenges from '../../signin/challenges.ts'
+import { byOf, demand } from '../access.ts'
+import { patchedBy } from '../check.ts'
+import { pageOf, readCursor } from '../list.ts'
+import {
+  checkAgainst,
+  checkPassword,
+  getChangeable,
+  getRecord,
+  languageOf,
+  nameOf,
+  readIdentifiers,
+  refuse,
+  senderOf,
+} from '../people.ts'
+import { checkMatch, etagOf, getPool } from '../reach.ts'
+import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+
+const kind = z.enum(['email', 'mobile', 'username'])
+const status = z.enum(['new', 'active', 'inactive', 'deleted'])
+const fields = z.record(z.string(), z.unknown())
+
+const identifier = z.strictObject({
+  type: kind,
+  value: z.string().min(1).max(320),
+  verified: z.boolean().default(false).describe('Whether it is known to be theirs'),
+})
+const identifiers = z.array(identifier).min(1).max(20)
+
+const told = {
+  identifiers,
+  profile: fields.default({}).describe('Checked by the user_schema of the pool'),
+  metadata: fields.default({}).describe('Checked by the metadata_schema of the pool; never shown to the user'),
+  groups: z.array(z.uuid()).max(100).default([]).describe('Ids'),
+}
+
+const written = z.discriminatedUnion('mode', [
+  z.strictObject({
+    mode: z.literal('invite').describe('A message with a link and a code goes out; the user registers through it'),
+    ...told,
+    workspace: z.string().optional().describe('Slug or id of the workspace that invites; the first one if absent'),
+  }),
+  z.strictObject({
+    mode: z.literal('set_credentials').describe('The user is active at once'),
+    ...told,
+    password: z.string(),
+    must_change: z.boolean().default(false).describe('Whether the password only leads on to a new one'),
+  }),
+])
+
+const patched = z.strictObject({
+  status: z.enum(['new', 'active', 'inactive']),
+  identifiers,
+  profile: fields.default({}),
+  metadata: fields.default({}),
+})
+
+const answered = z.strictObject({
+  id: z.uuid().describe('The `sub` of their tokens, for life'),
+  status,
+  authority: z.enum(['local', 'linked', 'migrated']),
+  identifiers: z.array(z.strictObject({ type: kind, value: z.string(), verified: z.boolean() })),
+  profile: fields,
+  metadata: fields,
+  groups: z.array(z.string()).describe('Paths'),
+  roles: z.array(z.string()),
+  tenants: z.array(z.string()),
+  source: z.null(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+  last_sign_in_at: z.iso.datetime().nullable(),
+})
+
+const ofPool = z.strictObject({ pool: z.string().describe('Slug or id') })
+const oneUser = z.strictObject({ ...ofPool.shape, id: z.uuid() })
+
+export const userRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: '/pools/{pool}/users',
+    name: 'listUsers',
+    summary: 'List users; the deleted only where asked for by status',
+    scope: 'users:read',
+    params: ofPool,
+    query: listQuery({
+      identifier: z.string().max(320).optional().describe('Who goes by exactly this'),
+      status: status.optional(),
+      group: z.uuid().optional().describe('Direct members of this group, by id'),
+      search: z.string().trim().min(1).max(100).optional().describe('The beginning of an identifier or a name'),
+    }),
+    answer: listOf(answered),
+    status: 200,
+    async handle(call) {
+      const pool = await getPool(call, call.params.pool)
+      return { body: call.query.search === undefined ? await listAll(call, pool) : await listFound(call, pool) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/pools/{pool}/users',
+    name: 'createUser',
+    summary: 'Make a user, by invitation or with a password',
+    scope: 'users:write',
+    params: ofPool,
+    body: written,
+    answer: answered,
+    status: 201,
+    async handle(call) {
+      const pool = await getPool(call, call.params.pool)
+      if (call.body.groups.length > 0) demand(call.actor, 'groups:write')
+      await checkAgainst(pool, call.body)
+      const known = readIdentifiers(pool, call.body.identifiers)
+      const user = await (call.body.mode === 'invite'
+        ? invite(call, pool, known, call.body)
+        : setCredentials(call, pool, known, call.body))
+      return { body: userOf(user), etag: etagOf(user), location: `/pools/${pool.slug}/users/${user.id}` }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/pools/{pool}/users/{id}',
+    name: 'getUser',
+    summary: 'Read a user',
+    scope: 'users:read',
+    params: oneUser,
+    answer: answered,
+    status: 200,
+    async handle(call) {
+      const { user } = await getRecord(call)
+      return { body: userOf(user), etag: etagOf(user) }
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/pools/{pool}/users/{id}',
+    name: 'updateUser',
+    summary: 'Change a user; whoever is made inactive is signed out everywhere',
+    scope: 'users:write',
+    params: oneUser,
+    body: patched,
+    answer: answered,
+    status: 200,
+    async handle(call) {
+      const { pool, user } = await getChangeable(call)
+      const { services, actor, at, ifMatch, body } = call
+      const changed = await services.db.transaction().execute(async (trx) => {
+        const before = await records.findForUpdate(trx, pool.id, user.id)
+        if (!before || before.status === 'deleted') throw new Problem('not_found')
+        checkMatch(ifMatch, before)
+        const wanted = patchedBy(patched, writtenOf(before), body)
+        if (wanted.status === 'new' && before.status !== 'new')
+          throw refuse([{ pointer: '/status', detail: 'Nobody becomes new again' }])
+        await checkAgainst(pool, wanted)
+        const known = readIdentifiers(pool, wanted.identifiers)
+        const after = await users.update(trx, at, before, { ...wanted, identifiers: known }, byOf(actor))
+        // A code on its way to an address that is not theirs any more must not let anybody in.
+        if (body.identifiers !== undefined || after.status === 'inactive')
+          await challenges.endAll(trx, at, pool.id, user.id)
+        return after
+      })
+      return { body: userOf(changed), etag: etagOf(changed) }
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/pools/{pool}/users/{id}',
+    name: 'deleteUser',
+    summary: 'Delete a user for good; a tombstone keeps the id from ever being used again',
+    scope: 'users:write',
+    params: oneUser,
+    status: 204,
+    async handle(call) {
+      const { pool, user } = await getChangeable(call)
+      const { services, actor, at } = call
+      await services.db.transaction().execute(async (trx) => {
+        const before = await records.findForUpdate(trx, pool.id, user.id)
+        if (!before || before.status === 'deleted') throw new Problem('not_found')
+        await users.remove(trx, at, before, byOf(actor))
+        await challenges.endAll(trx, at, pool.id, user.id)
+      })
+      return { body: undefined }
+    },
+  }),
+]
+
+type Known = ReturnType<typeof readIdentifiers>
+type Written = z.output<typeof written>
+type Maker = Call<unknown, unknown, unknown>
+
+const invite = async (
+  call: Maker,
+  pool: Pool,
+  identifiers: Known,
+  { profile, metadata, groups, workspace: named }: Extract<Written, { mode: 'invite' }>,
+) => {
+  const { services, actor, at } = call
+  const identifier = identifiers.find(({ kind }) => kind === 'email')
+  if (!identifier) throw refuse([{ pointer: '/identifiers', detail: 'An invitation needs an email address' }])
+  const workspace = await senderOf(call, pool, named)
+  const inviter = await nameOf(call)
+  return services.db.transaction().execute(async (trx) => {
+    const by = byOf(actor)
+    const id = await users.make(trx, at, pool.id, { status: 'new', identifiers, profile, metadata, groups }, by)
+    const offer = { profile: {}, groups: [], message: null, client_id: null, return_to: null, hours: 72 }
+    const wanted = { ...offer, identifier, inviter, lang: languageOf(profile) }
+    await invitations.create(trx, at, { services, workspace }, pool.id, wanted, by)
+    return getMade(trx, pool, id)
+  })
+}
+
+const setCredentials = async (
+  { services, actor, at }: Maker,
+  pool: Pool,
+  identifiers: Known,
+  { profile, metadata, groups, password, must_change }: Extract<Written, { mode: 'set_credentials' }>,
+) => {
+  checkPassword(pool, password, { profile, names: identifiers.map(({ value }) => value) })
+  const hash = await services.passwords.hash(password)
+  return services.db.transaction().execute(async (trx) => {
+    const made = { status: 'active', identifiers, profile, metadata, groups } as const
+    const id = await users.make(trx, at, pool.id, made, byOf(actor))
+    await credentials.setPassword(trx, at, pool.id, id, hash, must_change)
+    return getMade(trx, pool, id)
+  })
+}
+
+const getMade = async (db: Parameters<typeof records.find>[0], pool: Pool, id: string): Promise<records.UserRecord> => {
+  const user = await records.find(db, pool.id, id)
+  if (!user) throw new Problem('not_found')
+  return user
+}
+
+interface Asked {
+  limit: number
+  cursor?: string | undefined
+  identifier?: string | undefined
+  status?: z.output<typeof status> | undefined
+  group?: string | undefined
+  search?: string | undefined
+}
+type Lister = Call<unknown, Asked, unknown>
+
+const listAll = async ({ services: { db, keyring }, query }: Lister, pool: Pool) => {
+  const { limit, cursor } = query
+  const list = `users:${pool.id}`
+  const [after] = readCursor(keyring, list, cursor) ?? []
+  const rows = await records.list(db, pool.id, wantedOf(query, pool), after)
+  return pageOf(rows, { limit, keyring, list, position: ({ id }) => [id], item: userOf })
+}
+
+const listFound = async ({ services: { db, keyring }, query }: Lister, pool: Pool) => {
+  const { limit, cursor, search = '' } = query
+  const list = `users:${pool.id}:${search}`
+  const [matched, id] = readCursor(keyring, list, cursor) ?? []
+  const after = matched !== undefined && id !== undefined ? { matched, id } : undefined
+  const rows = await records.search(db, pool.id, search, wantedOf(query, pool), after)
+  const position = ({ matched, id }: records.Found) => [matched, id]
+  const page = pageOf(rows, { limit, keyring, list, position, item: (row) => row })
+  // Whoever matches by name and by address is shown once, so a page may hold fewer than were asked for.
+  return { ...page, items: page.items.filter(({ first }) => first).map(userOf) }
+}
+
+/** One more than asked for tells whether there is a next page. */
+const wantedOf = ({ limit, identifier, status, group }: Asked, pool: Pool): records.Wanted => ({
+  limit: limit + 1,
+  status,
+  group,
+  identifiers:
+    identifier === undefined
+      ? undefined
+      : pool.settings.identifiers.flatMap((one) => readIdentifier(identifier, [one]) ?? []),
+})
+
+const shownOf = ({ kind: type, value, verified }: records.UserRecord['identifiers'][number]) => ({
+  type,
+  value,
+  verified,
+})
+
+const writtenOf = ({ status, identifiers, profile, metadata }: records.UserRecord) => ({
+  status,
+  identifiers: identifiers.map(shownOf),
+  profile,
+  metadata,
+})
+
+const userOf = (user: records.UserRecord): z.input<typeof answered> => ({
+  id: user.id,
+  authority: user.authority,
+  ...writtenOf(user),
+  groups: user.groups,
+  roles: [],
+  tenants: [],
+  source: null,
+  created_at: user.createdAt.toISOString(),
+  updated_at: user.updatedAt.toISOString(),
+  last_sign_in_at: user.lastSignInAt?.toISOString() ?? null,
+})

@@ -1,0 +1,142 @@
+import { z } from 'zod'
+import * as workspaces from '../../directory/workspaces.ts'
+import * as keys from '../../oidc/keys.ts'
+import { byOf, demandEverything } from '../access.ts'
+import { patchedBy } from '../check.ts'
+import { pageOf, readCursor } from '../list.ts'
+import { checkMatch, etagOf, getWorkspace } from '../reach.ts'
+import { listOf, listQuery, type Route, route } from '../route.ts'
+
+const settings = workspaces.writtenSettings.shape
+
+/** What may be written of a workspace; the settings stand beside the name. */
+const written = z.strictObject({
+  slug: workspaces.newWorkspace.shape.slug.describe('Name in addresses: lower-case letters, digits and dashes'),
+  name: workspaces.newWorkspace.shape.name,
+  ...settings,
+})
+const patched = written.extend({ status: z.enum(['active', 'inactive']) })
+
+const answered = z.strictObject({
+  id: z.uuid(),
+  slug: z.string(),
+  name: z.string(),
+  status: z.enum(['active', 'inactive']).describe('An inactive workspace answers nobody'),
+  issuer: z.url(),
+  ...settings,
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+})
+
+const oneWorkspace = z.strictObject({ workspace: z.string().describe('Slug or id') })
+
+export const workspaceRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: '/workspaces',
+    name: 'listWorkspaces',
+    summary: 'List workspaces',
+    scope: 'workspaces:read',
+    params: z.strictObject({}),
+    query: listQuery({}),
+    answer: listOf(answered),
+    status: 200,
+    async handle({ services, actor, query: { limit, cursor } }) {
+      const { db, keyring, config } = services
+      const [after] = readCursor(keyring, 'workspaces', cursor) ?? []
+      const among = actor.workspaces && [...actor.workspaces]
+      const rows = await workspaces.list(db, { limit: limit + 1, after, among })
+      const item = (row: workspaces.WorkspaceRecord) => workspaceOf(row, config)
+      return { body: pageOf(rows, { limit, keyring, list: 'workspaces', position: ({ id }) => [id], item }) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/workspaces',
+    name: 'createWorkspace',
+    summary: 'Make a workspace, with its signing keys',
+    scope: 'workspaces:write',
+    params: z.strictObject({}),
+    body: written,
+    answer: answered,
+    status: 201,
+    async handle({ services, actor, body, at }) {
+      demandEverything(actor)
+      const { db, keyring, config } = services
+      const workspace = await db.transaction().execute(async (trx) => {
+        const made = await workspaces.create(trx, at, splitSettings(body), byOf(actor))
+        await keys.generate(trx, keyring, at, made.id)
+        return made
+      })
+      const location = `/workspaces/${workspace.slug}`
+      return { body: workspaceOf(workspace, config), etag: etagOf(workspace), location }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/workspaces/{workspace}',
+    name: 'getWorkspace',
+    summary: 'Read a workspace',
+    scope: 'workspaces:read',
+    params: oneWorkspace,
+    answer: answered,
+    status: 200,
+    async handle(call) {
+      const workspace = await getWorkspace(call, call.params.workspace)
+      return { body: workspaceOf(workspace, call.services.config), etag: etagOf(workspace) }
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/workspaces/{workspace}',
+    name: 'updateWorkspace',
+    summary: 'Change a workspace',
+    scope: 'workspaces:write',
+    params: oneWorkspace,
+    body: patched,
+    answer: answered,
+    status: 200,
+    async handle(call) {
+      const { services, actor, at, ifMatch, body } = call
+      const before = await getWorkspace(call, call.params.workspace)
+      checkMatch(ifMatch, before)
+      const { slug, name, status: now, settings: set } = before
+      const { status, ...merged } = patchedBy(patched, { slug, name, status: now, ...set }, body)
+      const workspace = await services.db
+        .transaction()
+        .execute((trx) => workspaces.update(trx, at, before, { ...splitSettings(merged), status }, byOf(actor)))
+      return { body: workspaceOf(workspace, services.config), etag: etagOf(workspace) }
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/workspaces/{workspace}',
+    name: 'deleteWorkspace',
+    summary: 'Delete a workspace with its clients, connections and keys; its pools stay',
+    scope: 'workspaces:write',
+    params: oneWorkspace,
+    status: 204,
+    async handle(call) {
+      const { services, actor, at } = call
+      const workspace = await getWorkspace(call, call.params.workspace)
+      await services.db.transaction().execute((trx) => workspaces.remove(trx, at, workspace, byOf(actor)))
+      return { body: undefined }
+    },
+  }),
+]
+
+const workspaceOf = (
+  { id, slug, name, status, settings: set, createdAt, updatedAt }: workspaces.WorkspaceRecord,
+  { publicUrl }: { publicUrl: string },
+): z.input<typeof answered> => ({
+  id,
+  slug,
+  name,
+  status,
+  issuer: `${publicUrl}/w/${slug}`,
+  ...set,
+  created_at: createdAt.toISOString(),
+  updated_at: updatedAt.toISOString(),
+})
+
+const splitSettings = ({ slug, name, ...rest }: z.output<typeof written>) => ({ slug, name, settings: rest })

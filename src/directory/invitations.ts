@@ -1,0 +1,327 @@
+import { type Selectable, sql } from 'kysely'
+import { z } from 'zod'
+import { type Db, isUniqueViolation } from '../db/connect.ts'
+import type { Database } from '../db/schema.ts'
+import { Problem } from '../platform/problem.ts'
+import { randomDigits, randomToken, sha256, uuidv7 } from '../platform/secrets.ts'
+import type { Services } from '../services.ts'
+import * as audit from './audit.ts'
+import type { Client } from './clients.ts'
+import type { Identifier } from './identifiers.ts'
+import { post } from './outbox.ts'
+import * as users from './users.ts'
+import type { Workspace } from './workspaces.ts'
+
+const kept = z.object({
+  profile: z.record(z.string(), z.unknown()).default({}),
+  groups: z.array(z.string()).default([]),
+  message: z.string().nullable().default(null),
+  client_id: z.string().nullable().default(null),
+  return_to: z.string().nullable().default(null),
+  hours: z.number(),
+  lang: z.string().default('en'),
+  code_hash: z.string().optional(),
+  tries: z.number().default(0),
+  /** Set where a newer invitation took the place of one that had expired. */
+  lapsed: z.boolean().default(false),
+})
+
+/** What an operator offers, besides to whom. */
+export type Offer = Pick<z.infer<typeof kept>, 'profile' | 'groups' | 'message' | 'client_id' | 'return_to' | 'hours'>
+
+const inviter = z.object({ kind: z.string(), id: z.string().optional(), name: z.string().optional() })
+
+export type State = 'pending' | 'accepted' | 'expired' | 'revoked'
+
+/** An operator's offer to one identifier to register in a pool. */
+export interface Invitation {
+  poolId: string
+  id: string
+  workspaceId: string
+  identifier: Identifier
+  userId: string | null
+  state: State
+  offer: z.infer<typeof kept>
+  invitedBy: z.infer<typeof inviter>
+  tokenHash: string
+  createdAt: Date
+  updatedAt: Date
+  expiresAt: Date
+  acceptedAt: Date | null
+}
+
+/** Where invitations are sent from. */
+interface Sender {
+  services: Services
+  workspace: Workspace
+}
+
+/** Invites an address. Throws `conflict` where it has an account, or a pending invitation. */
+export const create = async (
+  db: Db,
+  at: Date,
+  sender: Sender,
+  poolId: string,
+  {
+    identifier,
+    inviter: name,
+    lang,
+    ...offer
+  }: Offer & { identifier: Identifier; inviter: string | undefined; lang: string },
+  by: audit.By,
+): Promise<Invitation> => {
+  const owner = await users.findByIdentifier(db, poolId, identifier)
+  if (owner && owner.status !== 'new')
+    throw new Problem('conflict', { detail: `"${identifier.typed}" has an account in this pool already.` })
+  await giveWay(db, at, poolId, identifier)
+  const id = uuidv7(at)
+  const secrets = makeSecrets(sender.services, poolId, id)
+  const { kind, value, typed } = identifier
+  const row = await db
+    .insertInto('invitations')
+    .values({
+      poolId,
+      id,
+      workspaceId: sender.workspace.id,
+      identifierKind: kind,
+      identifierValue: value,
+      identifierTyped: typed,
+      userId: owner?.id ?? null,
+      tokenHash: sha256(secrets.token),
+      data: JSON.stringify(kept.parse({ ...offer, lang, code_hash: secrets.codeHash })),
+      invitedBy: JSON.stringify({ ...by, name }),
+      createdAt: at,
+      updatedAt: at,
+      expiresAt: expiryOf(at, offer.hours),
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+    .catch(refuseSecond(typed))
+  const invitation = invitationFrom(row, at)
+  await tell(db, at, invitation, 'invitation.created', by)
+  await send(db, sender, invitation, secrets)
+  return invitation
+}
+
+/** Sends a pending or expired invitation again, with a new link and code; the old ones are dead. Throws `conflict`. */
+export const renew = async (
+  db: Db,
+  at: Date,
+  sender: Sender,
+  { poolId, id, offer }: Invitation,
+  by: audit.By,
+): Promise<Invitation> => {
+  const secrets = makeSecrets(sender.services, poolId, id)
+  const row = await db
+    .updateTable('invitations')
+    .set({
+      tokenHash: sha256(secrets.token),
+      data: JSON.stringify({ ...offer, code_hash: secrets.codeHash, tries: 0 }),
+      updatedAt: at,
+      expiresAt: expiryOf(at, offer.hours),
+    })
+    .where('poolId', '=', poolId)
+    .where('id', '=', id)
+    .where('state', '=', 'pending')
+    .returningAll()
+    .executeTakeFirst()
+  if (!row) throw new Problem('conflict', { detail: 'Only an invitation that is not over can be sent again.' })
+  const invitation = invitationFrom(row, at)
+  await audit.record(
+    db,
+    at,
+    { poolId, workspaceId: invitation.workspaceId, userId: invitation.userId ?? undefined },
+    { type: 'invitation.sent', data: { by, invitation: id } },
+  )
+  await send(db, sender, invitation, secrets)
+  return invitation
+}
+
+/** Takes an invitation back. Throws `conflict` where it is over already. */
+export const revoke = async (db: Db, at: Date, invitation: Invitation, by: audit.By): Promise<void> => {
+  const { numUpdatedRows } = await db
+    .updateTable('invitations')
+    .set({ state: 'revoked', updatedAt: at })
+    .where('poolId', '=', invitation.poolId)
+    .where('id', '=', invitation.id)
+    .where('state', '=', 'pending')
+    .executeTakeFirst()
+  if (numUpdatedRows === 0n) throw new Problem('conflict', { detail: 'The invitation is over already.' })
+  await tell(db, at, invitation, 'invitation.deleted', by)
+}
+
+/** Invitations of a pool by id, from the first after `after`; only of workspaces in `among` where that is given. */
+export const list = async (
+  db: Db,
+  at: Date,
+  poolId: string,
+  {
+    limit,
+    after,
+    state,
+    among,
+  }: { limit: number; after: string | undefined; state: State | undefined; among: readonly string[] | undefined },
+): Promise<Invitation[]> => {
+  const rows = await db
+    .selectFrom('invitations')
+    .selectAll()
+    .where('poolId', '=', poolId)
+    .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
+    .$if(among !== undefined, (query) => query.where('workspaceId', '=', sql<string>`any(${among}::uuid[])`))
+    .$if(state !== undefined, (query) => query.where(inState(state ?? 'pending', at)))
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+  return rows.map((row) => invitationFrom(row, at))
+}
+
+export const find = async (db: Db, at: Date, poolId: string, id: string): Promise<Invitation | undefined> => {
+  const row = await one(db, poolId).where('id', '=', id).executeTakeFirst()
+  return row && invitationFrom(row, at)
+}
+
+/** The pending invitation that a user was made with, or that goes to what they go by; an expired one too. */
+export const findOpen = async (db: Db, at: Date, poolId: string, identifier: Identifier) => {
+  const row = await one(db, poolId)
+    .where('identifierKind', '=', identifier.kind)
+    .where('identifierValue', '=', identifier.value)
+    .where('state', '=', 'pending')
+    .executeTakeFirst()
+  return row && invitationFrom(row, at)
+}
+
+/** By the hash of its link's token; looking uses nothing up (mail scanners look). */
+export const findByHash = async (db: Db, at: Date, poolId: string, tokenHash: string) => {
+  const row = await one(db, poolId).where('tokenHash', '=', tokenHash).executeTakeFirst()
+  return row && invitationFrom(row, at)
+}
+
+/** The first workspace that a pool is connected to, by id; only those in `among` where that is given. */
+export const findHome = async (
+  db: Db,
+  poolId: string,
+  among: ReadonlySet<string> | undefined,
+): Promise<string | undefined> => {
+  const row = await db
+    .selectFrom('connections')
+    .innerJoin('workspaces', 'workspaces.id', 'connections.workspaceId')
+    .select('workspaceId')
+    .where('poolId', '=', poolId)
+    .where('enabled', '=', true)
+    .where('workspaces.status', '=', 'active')
+    .$if(among !== undefined, (query) =>
+      query.where('workspaceId', '=', sql<string>`any(${[...(among ?? [])]}::uuid[])`),
+    )
+    .orderBy('connections.id')
+    .executeTakeFirst()
+  return row?.workspaceId
+}
+
+/** The pool that a link's token carries: a link knows nothing else. */
+export const poolOfToken = (token: string): string | undefined => {
+  const [, ...groups] =
+    token.match(/^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})[\w-]{43}$/) ?? []
+  return groups.length === 5 ? z.uuid().safeParse(groups.join('-')).data : undefined
+}
+
+/** Whether a client takes people back there: at one of its redirects' origins, or where it begins a sign-in. */
+export const mayReturn = ({ metadata }: Client, to: string): boolean => {
+  if (to === metadata.initiate_login_uri) return true
+  const origin = originOf(to)
+  return origin !== undefined && metadata.redirect_uris.some((uri) => originOf(uri) === origin)
+}
+
+// Schemes of an application's own have no origin that could be compared.
+const originOf = (address: string): string | undefined =>
+  /^https?:\/\//i.test(address) && URL.canParse(address) ? new URL(address).origin : undefined
+
+/** An expired invitation makes room for the next one to the same address. */
+const giveWay = async (db: Db, at: Date, poolId: string, { kind, value }: Identifier): Promise<void> => {
+  await db
+    .updateTable('invitations')
+    .set({ state: 'revoked', data: sql<string>`data || '{"lapsed": true}'`, updatedAt: at })
+    .where('poolId', '=', poolId)
+    .where('identifierKind', '=', kind)
+    .where('identifierValue', '=', value)
+    .where('state', '=', 'pending')
+    .where('expiresAt', '<=', at)
+    .execute()
+}
+
+const makeSecrets = ({ keyring }: Services, poolId: string, id: string) => {
+  // Eight digits and five tries: the code lives for days, not for minutes.
+  const code = randomDigits(8)
+  const token = `${poolId.replaceAll('-', '')}${randomToken()}`
+  return { code, token, codeHash: keyring.hmac('code', `${id}:${code}`) }
+}
+
+const send = (
+  db: Db,
+  { services, workspace }: Sender,
+  { identifier, offer, invitedBy }: Invitation,
+  { code, token }: { code: string; token: string },
+): Promise<void> => {
+  const page = `${services.config.publicUrl}/w/${workspace.slug}/invitation`
+  const values = {
+    code,
+    link: `${page}/${token}`,
+    page,
+    hours: offer.hours,
+    inviter: invitedBy.name ?? '',
+    message: offer.message ?? '',
+  }
+  const note = { to: identifier.value, channel: 'email', template: 'invitation', values } as const
+  return post(db, { services, workspace, lang: offer.lang }, note)
+}
+
+const tell = (
+  db: Db,
+  at: Date,
+  { poolId, workspaceId, userId, identifier }: Invitation,
+  type: 'invitation.created' | 'invitation.deleted',
+  by: audit.By,
+): Promise<void> =>
+  audit.record(
+    db,
+    at,
+    { poolId, workspaceId, userId: userId ?? undefined },
+    { type, data: { by, name: identifier.value } },
+  )
+
+const one = (db: Db, poolId: string) => db.selectFrom('invitations').selectAll().where('poolId', '=', poolId)
+
+const inState = (state: State, at: Date) =>
+  ({
+    pending: sql<boolean>`state = 'pending' and expires_at > ${at}`,
+    expired: sql<boolean>`(state = 'pending' and expires_at <= ${at} or data @> '{"lapsed": true}')`,
+    accepted: sql<boolean>`state = 'accepted'`,
+    revoked: sql<boolean>`state = 'revoked' and not data @> '{"lapsed": true}'`,
+  })[state]
+
+const expiryOf = (at: Date, hours: number) => new Date(at.getTime() + hours * 3_600_000)
+
+const refuseSecond = (typed: string) => (error: unknown) => {
+  if (isUniqueViolation(error)) throw new Problem('conflict', { detail: `"${typed}" is invited already.` })
+  throw error
+}
+
+/** An invitation as it is at a time: it expires without anybody doing anything. */
+export const invitationFrom = (row: Selectable<Database['invitations']>, at: Date): Invitation => {
+  const offer = kept.parse(row.data)
+  const over = row.state === 'pending' ? row.expiresAt <= at : offer.lapsed
+  return {
+    poolId: row.poolId,
+    id: row.id,
+    workspaceId: row.workspaceId,
+    identifier: { kind: row.identifierKind, value: row.identifierValue, typed: row.identifierTyped },
+    userId: row.userId,
+    state: over ? 'expired' : row.state,
+    offer,
+    invitedBy: inviter.parse(row.invitedBy),
+    tokenHash: row.tokenHash,
+    createdAt: row.createdAt,
+    updatedAt: row.updatedAt,
+    expiresAt: row.expiresAt,
+    acceptedAt: row.acceptedAt,
+  }
+}

@@ -1,0 +1,70 @@
+import { sql } from 'kysely'
+import { z } from 'zod'
+import type { Db } from '../db/connect.ts'
+import { sha256 } from '../platform/secrets.ts'
+
+const payload = z.object({
+  iat: z.number(),
+  loginTs: z.number().optional(),
+  amr: z.array(z.string()).default([]),
+  authorizations: z.record(z.string(), z.object({ grantId: z.string().optional() }).loose()).default({}),
+})
+
+/** A browser in which somebody is signed in. */
+export interface Session {
+  /** Derived from what is stored, which itself is a hash: nobody can sign in with it. */
+  id: string
+  stored: string
+  workspaceId: string
+  workspace: string
+  createdAt: Date
+  authenticatedAt: Date
+  amr: string[]
+  /** Hashes of the grants that hang on it. */
+  grants: string[]
+}
+
+/** Where a user is signed in; only in workspaces of `among` where that is given. */
+export const list = async (
+  db: Db,
+  at: Date,
+  poolId: string,
+  userId: string,
+  among: readonly string[] | undefined,
+): Promise<Session[]> => {
+  const rows = await db
+    .selectFrom('artifacts')
+    .innerJoin('workspaces', 'workspaces.id', 'artifacts.workspaceId')
+    .select(['artifacts.id', 'workspaceId', 'slug', 'payload'])
+    .where('poolId', '=', poolId)
+    .where('userId', '=', userId)
+    .where('kind', '=', 'Session')
+    .where('expiresAt', '>', at)
+    .$if(among !== undefined, (query) => query.where('workspaceId', '=', sql<string>`any(${among}::uuid[])`))
+    .orderBy('artifacts.id')
+    .limit(1000)
+    .execute()
+  return rows.map(({ id, workspaceId, slug, payload: stored }) => {
+    const { iat, loginTs = iat, amr, authorizations } = payload.parse(stored)
+    return {
+      id: sha256(`session:${workspaceId}:${id}`),
+      stored: id,
+      workspaceId,
+      workspace: slug,
+      createdAt: new Date(iat * 1000),
+      authenticatedAt: new Date(loginTs * 1000),
+      amr,
+      grants: Object.values(authorizations).flatMap(({ grantId }) => (grantId ? [sha256(grantId)] : [])),
+    }
+  })
+}
+
+/** Ends sessions, and with them their grants and every token that hangs on those. */
+export const end = async (db: Db, sessions: readonly Session[]): Promise<void> => {
+  const rows = sessions.flatMap(({ workspaceId, stored, grants }) =>
+    [stored, ...grants].map((id) => ({ workspace_id: workspaceId, id })),
+  )
+  await sql`
+    delete from artifacts a using jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as x (workspace_id uuid, id text)
+    where a.workspace_id = x.workspace_id and a.id = x.id and a.kind in ('Session', 'Grant')`.execute(db)
+}
