@@ -113,6 +113,12 @@ const samples: Record<string, Record<string, Sample>> = {
       form: form([identifier(words, { value: 'ada@', error: words.t('error.email') })], 'button.continue'),
       links: { register: '?register' },
     }),
+    'one of several pools': (words) => ({
+      client,
+      place: { name: 'Guests', change: '?choose' },
+      form: form([identifier(words)], 'button.continue'),
+      links: { register: '?register' },
+    }),
     bare: (words) => ({ client, form: form([identifier(words)], 'button.continue'), links: {} }),
   },
   'signin/prove': {
@@ -176,6 +182,15 @@ const samples: Record<string, Record<string, Sample>> = {
       }),
     }),
   },
+  'signin/change': {
+    plain: (words) => ({
+      identifier: 'ada@example.org',
+      form: form(
+        [newPassword(words, { name: 'new_password', label: words.t('field.new_password') })],
+        'button.set_password',
+      ),
+    }),
+  },
   'signin/consent': {
     plain: ({ t }) => ({
       client: {
@@ -211,6 +226,7 @@ const samples: Record<string, Record<string, Sample>> = {
         'button.set_password',
         { buttons: [resend] },
       ),
+      links: { other: '?recover', signin: '?signin' },
     }),
     'two faults': (words) => ({
       address: 'ada@example.org',
@@ -237,6 +253,31 @@ const samples: Record<string, Record<string, Sample>> = {
     }),
   },
   'recover/done': { plain: () => ({ links: { signin: '/' } }) },
+  'invitation/accept': {
+    plain: (words) => ({
+      service: brand.name,
+      inviter: 'Grace Hopper',
+      message: 'Welcome aboard <b>Ada</b>',
+      address: 'ada@example.org',
+      form: form(
+        [
+          { name: 'given_name', kind: 'text', label: 'Given name', required: true },
+          newPassword(words, { name: 'new_password', label: words.t('field.new_password') }),
+        ],
+        'button.accept',
+      ),
+    }),
+    bare: () => ({ service: brand.name, inviter: null, message: null, address: long, form: form([], 'button.accept') }),
+  },
+  'invitation/code': {
+    plain: (words) => ({ form: form([identifier(words), code(words)], 'button.continue') }),
+    wrong: (words) => ({
+      form: form([identifier(words, { value: 'ada@example.org' }), code(words)], 'button.continue', {
+        alert: { key: 'alert.code_wrong' },
+      }),
+    }),
+  },
+  'invitation/done': { plain: () => ({ address: 'ada@example.org' }) },
   logout: {
     plain: () => ({ form: { action: '/', csrf: 'c5rf', hidden: [{ name: 'xsrf', value: 'x5rf' }] } }),
   },
@@ -256,6 +297,32 @@ const samples: Record<string, Record<string, Sample>> = {
       error_description: 'code_challenge is required <i>here</i>',
     }),
     bare: ({ t }) => ({ title: t('problem.server_error.title') }),
+  },
+  'api/docs': {
+    plain: () => ({
+      resource: 'http://localhost:3000/api/v1',
+      resources: [
+        {
+          name: 'pools',
+          operations: [
+            {
+              id: 'getPool',
+              method: 'GET',
+              path: '/pools/{pool}',
+              summary: 'Read a pool',
+              scope: 'pools:read',
+              parameters: [
+                { name: '{pool}', type: 'string', needed: true, meaning: [{ code: false, text: 'Slug or id' }] },
+              ],
+              body: [],
+              answer: [{ name: 'id', type: 'uuid', needed: true, meaning: [] }],
+              status: '200',
+              problems: [{ status: '404', meaning: [{ code: true, text: 'not_found' }] }],
+            },
+          ],
+        },
+      ],
+    }),
   },
   'dev/index': {
     plain: () => ({
@@ -423,7 +490,14 @@ describe('a form', () => {
 })
 
 describe('a message', () => {
-  const values = { brand, address: 'ada@example.org', minutes: 10, code: '493027', link: 'https://id.example.org/w/a' }
+  const values = {
+    brand,
+    address: 'ada@example.org',
+    minutes: 10,
+    hours: 72,
+    code: '493027',
+    link: 'https://id.example.org/w/a',
+  }
   for (const words of languages.map(wordsFor)) {
     for (const name of messageNames) {
       it(`draws ${name} in ${words.lang}`, () => {

@@ -59,17 +59,18 @@ interface Drawing {
   boundTo: string
   notice?: Word | undefined
   alert?: Word | undefined
+  hidden?: DrawnForm['hidden']
   buttons?: { name: string; value: string; label: string }[]
 }
 
 /** A form as the views draw it: its words looked up, its token made. */
 export const drawForm = (
   { fields, submit }: Form,
-  { words, services, action, boundTo, notice, alert, buttons }: Drawing,
+  { words, services, action, boundTo, notice, alert, hidden = [], buttons }: Drawing,
 ): DrawnForm => ({
   action,
   csrf: csrfToken(services.keyring, boundTo),
-  hidden: [],
+  hidden,
   fields: fields.map((field) => drawField(field, words)),
   submit,
   ...(buttons ? { buttons } : {}),

@@ -7,7 +7,7 @@ import { type PasswordAnswer, type PasswordRequest, passwordGrant } from '../oid
 import type { Services } from '../services.ts'
 import { beginAttempt } from '../signin/attempt.ts'
 import { password } from '../signin/methods/password.ts'
-import { homeRealmOf } from '../signin/policy.ts'
+import { connectionOf, homeRealmOf } from '../signin/policy.ts'
 import { openPool } from '../signin/pools/index.ts'
 import { tryMethod } from '../signin/prove.ts'
 import { openConnections, type Scene } from '../signin/scene.ts'
@@ -39,8 +39,14 @@ const check = async (services: Services, request: PasswordRequest): Promise<Pass
   )
   if (!verdict.ok || subject.is !== 'user')
     return { ok: false, why: !verdict.ok && verdict.why === 'too-many' ? 'too-many' : 'invalid' }
+  const about = { workspaceId: workspace.id, poolId: pool.id, userId: subject.user.id, clientId: client.id }
+  // A password that must change opens nothing but the page where it is changed.
+  if (verdict.evidence.mustChange) {
+    const refused = { type: 'sign_in.refused', data: { why: 'must_change_password' } } as const
+    work.events.push(audit.event(services.clock.now(), about, refused))
+    return { ok: false, why: 'invalid' }
+  }
   const user = await home.admit(subject, verdict.evidence)
-  const about = { workspaceId: workspace.id, poolId: pool.id, userId: user.id, clientId: client.id }
   const data = { methods: [password.name], grant_type: 'password' }
   const now = services.clock.now()
   work.events.push(audit.event(now, about, { type: 'sign_in.succeeded', data }))
@@ -53,5 +59,5 @@ const connectionFor = (scene: Scene, { pool, username }: PasswordRequest): Conne
   const open = openConnections(scene)
   if (pool) return open.find((one) => one.pool.id === pool || one.pool.slug === pool)
   const email = readIdentifier(username, ['email'])
-  return (email && homeRealmOf(scene, email)) ?? (open.length === 1 ? open[0] : undefined)
+  return (email && homeRealmOf(scene, email)) ?? connectionOf(scene, {})
 }

@@ -10,7 +10,7 @@ import { Problem } from '../platform/problem.ts'
 import { randomToken, sha256 } from '../platform/secrets.ts'
 import type { Words } from '../platform/words.ts'
 import * as challenges from '../signin/challenges.ts'
-import { codeField, type Form, identifierField, passwordField, type Word } from '../signin/form.ts'
+import { codeAgain, codeField, type Form, identifierField, passwordField, type Word } from '../signin/form.ts'
 import { homeRealmOf } from '../signin/policy.ts'
 import * as recovery from '../signin/recovery.ts'
 import { openConnections, type Scene } from '../signin/scene.ts'
@@ -65,9 +65,9 @@ const byLink = async (visit: Visit, token: string, answer: Record<string, string
 
 const apply = async (visit: Visit, answer: Record<string, string>): Promise<void> => {
   const { scene, kept: state } = visit
-  if (!state.under || answer.action === 'resend') {
-    return begin(visit, answer.action === 'resend' ? (state.under?.identifier.typed ?? '') : (answer.identifier ?? ''))
-  }
+  if (answer.action === 'resend') return begin(visit, state.under?.identifier.typed ?? '')
+  // The first page again, by the way back: another address.
+  if (!state.under || answer.identifier !== undefined) return begin(visit, answer.identifier ?? '')
   const pool = poolsOf(scene).find(({ id }) => id === state.pool)
   if (!pool) throw new Problem('expired')
   const sent = { code: answer.code ?? '', newPassword: answer.new_password ?? '' }
@@ -102,20 +102,25 @@ const draw = (
     page(visit, 'recover/identify', form, { links: {}, alert, action: addressOf(scene) })
     return
   }
-  const fields = [codeField(pool.settings.code_policy.length), passwordField('new_password', weak, hintOf(pool))]
+  const fields = [
+    codeField(pool.settings.code_policy.length, weak && codeAgain),
+    passwordField('new_password', weak, hintOf(pool)),
+  ]
   const buttons = [{ name: 'action', value: 'resend', label: 'button.resend_code' }]
   const address = state.under.identifier.typed
   page(
     visit,
     'recover/verify',
     { fields, submit: 'button.set_password' },
-    { address, alert, buttons, action: addressOf(scene) },
+    { address, alert, buttons, action: addressOf(scene), links: { other: `${addressOf(scene)}?again` } },
   )
 }
 
 const done = (visit: Visit): void => {
-  visit.ctx.cookies.set(cookieOf(visit.desk), null, { path: '/' })
-  show(visit.ctx, visit.desk, { ...visit, workspace: visit.scene.workspace }, 'recover/done', { links: {} })
+  visit.ctx.cookies.set(cookieOf(visit.desk), null, cookieOptions(visit.desk))
+  show(visit.ctx, visit.desk, { ...visit, workspace: visit.scene.workspace, secretAddress: true }, 'recover/done', {
+    links: {},
+  })
 }
 
 interface PageValues {
@@ -175,15 +180,12 @@ const readKept = (ctx: Context, desk: Desk): Kept => {
 }
 
 const keep = ({ ctx, desk }: Visit, state: Kept): void => {
-  const secure = desk.services.config.publicUrl.startsWith('https:')
   const sealed = desk.services.keyring.seal(JSON.stringify(state), 'recover')
-  const options = {
-    httpOnly: true,
-    sameSite: 'lax',
-    secure,
-    signed: false,
-    overwrite: true,
-    maxAge: 3_600_000,
-  } as const
-  ctx.cookies.set(cookieOf(desk), sealed, options)
+  ctx.cookies.set(cookieOf(desk), sealed, { ...cookieOptions(desk), maxAge: 3_600_000 })
+}
+
+// Browsers drop a `__Host-` cookie only for one with the same attributes.
+const cookieOptions = ({ services }: Desk) => {
+  const secure = services.config.publicUrl.startsWith('https:')
+  return { httpOnly: true, sameSite: 'lax', secure, signed: false, overwrite: true } as const
 }

@@ -1,5 +1,5 @@
 import type { Context, Middleware } from 'koa'
-import { isEmpty, keyOf, takeWork, type Work } from '../db/work.ts'
+import { emptyWork, isEmpty, keyOf, takeWork, type Work } from '../db/work.ts'
 import { propertiesOf } from '../directory/profiles.ts'
 import type * as users from '../directory/users.ts'
 import * as interaction from '../oidc/interaction.ts'
@@ -11,7 +11,7 @@ import type { Words } from '../platform/words.ts'
 import { advance, askingOf, type Stage } from '../signin/advance.ts'
 import { type Attempt, attemptFrom, attemptRow, beginAttempt } from '../signin/attempt.ts'
 import { finish } from '../signin/finish.ts'
-import { codeField, identifierField, passwordField, profileField } from '../signin/form.ts'
+import { codeAgain, codeField, identifierField, passwordField, profileField } from '../signin/form.ts'
 import { getMethod } from '../signin/methods/index.ts'
 import { connectionOf, policyOf } from '../signin/policy.ts'
 import type { Scene } from '../signin/scene.ts'
@@ -34,6 +34,8 @@ export const signin =
   (desk: Desk) =>
   async (ctx: Context, issuer: Issuer, work: Work): Promise<void> => {
     const asked = await interaction.read(issuer, ctx)
+    // The cookie says which interaction it is. One that was planted must not answer for the page that is open.
+    if (!ctx.path.endsWith(`/${asked.uid}`)) throw new Problem('expired')
     const client = await issuer.findClient(asked.clientId)
     if (client?.status !== 'active') throw new Problem('expired')
     const words = wordsOf(ctx, asked.params.ui_locales)
@@ -41,6 +43,7 @@ export const signin =
     const scene: Scene = { services, workspace: issuer.workspace, client, lang: words.lang, ip: ctx.ip, work }
     const visit: Visit = { ctx, desk, issuer, asked, words, scene }
     const answer = ctx.method === 'POST' ? await readAnswer(visit) : undefined
+    if (asked.finished) return seeOther(ctx, asked.finished)
     if (asked.prompt.name === 'consent') return consent(visit, answer)
     return answer ? apply(visit, answer) : draw(visit)
   }
@@ -58,9 +61,11 @@ const draw = async (visit: Visit): Promise<void> => {
   await drawers[step.do](visit, stage, step as never)
 }
 
-const apply = async (visit: Visit, answer: Record<string, string>): Promise<void> => {
+const apply = async (visit: Visit, sent: Record<string, string>): Promise<void> => {
   const { ctx, scene } = visit
   const stage = await stageOf(visit)
+  const { asks = asksOf(stage.attempt), ...answer } = sent
+  if (asks !== asksOf(stage.attempt)) return seeOther(ctx, addressOf(visit))
   const step = nextStep(stage.attempt, policyOf(scene, stage.attempt), viewOf(ctx))
   const attempt = await advance(stage, step, answer)
   scene.work.attempts.set(keyOf(attempt), attemptRow(attempt))
@@ -70,6 +75,16 @@ const apply = async (visit: Visit, answer: Record<string, string>): Promise<void
   await save(visit)
   seeOther(ctx, addressOf(visit))
 }
+
+/** What a page asks and of whom: an answer is taken for nothing else where another tab went on meanwhile. */
+const asksOf = ({ identifier, registration, recovery, method, proofs }: Attempt): string =>
+  JSON.stringify([
+    registration?.identifier.value,
+    recovery?.identifier.value,
+    identifier?.value,
+    method,
+    ...proofs.map((proof) => proof.method),
+  ])
 
 /** Hands a finished sign-in to the engine, in one commit with everything that the request has to write. */
 const complete = async (visit: Visit, stage: Stage, amr: string[]): Promise<void> => {
@@ -86,10 +101,30 @@ const complete = async (visit: Visit, stage: Stage, amr: string[]): Promise<void
 }
 
 /** Writes what the visit did. A second answer to one step loses; its browser is shown where the first one led. */
-const save = async ({ scene, ctx, asked, issuer }: Visit): Promise<void> => {
+const save = async (visit: Visit): Promise<void> => {
+  const { scene, ctx } = visit
   if (isEmpty(scene.work)) return
-  const lost = await scene.services.hot.commit(takeWork(scene.work))
-  if (lost) throw new Moved(`/w/${issuer.workspace.slug}/signin/${asked.uid}`, ctx.method)
+  const work = takeWork(scene.work)
+  for (let triesLeft = 3; await scene.services.hot.commit(work); triesLeft -= 1) {
+    if (triesLeft > 0 && (await outdo(visit, work))) continue
+    const failures = work.events.filter(({ type }) => type === 'sign_in.failed')
+    await scene.services.hot.commit({ ...emptyWork(work.began), events: failures })
+    throw new Moved(addressOf(visit), ctx.method)
+  }
+}
+
+/**
+ * Puts a right answer on top of a wrong one to the same question that was saved first: the second click on a button
+ * finds the code used up, and what the first one proved with it cannot be proven again.
+ */
+const outdo = async (visit: Visit, work: Work): Promise<boolean> => {
+  const { scene, issuer, asked } = visit
+  const [ours] = [...work.attempts.values()].map(attemptFrom)
+  const saved = (await scene.services.hot.loadInteraction(issuer.workspace.id, asked.id))?.attempt
+  if (!ours || ours.alert || !saved || asksOf(attemptFrom(saved)) !== asksOf((await stageOf(visit)).attempt))
+    return false
+  work.attempts.set(keyOf(ours), attemptRow({ ...ours, version: saved.version }))
+  return true
 }
 
 /** Somebody else moved the attempt on; the browser looks again. */
@@ -155,16 +190,18 @@ const drawers: { [S in Exclude<Step['do'], 'finish'>]: Drawer<S> } = {
       description: pool.description,
       color: pool.color,
     }))
-    page(visit, attempt, 'choose', { fields: [], submit: 'button.continue' }, { pools: listed })
+    page(visit, attempt, 'choose', { fields: [], submit: 'button.continue' }, { pools: listed }, 'choose')
   },
 
   identify: (visit, { attempt, scene }) => {
     const policy = policyOf(scene, attempt)
     const { draft } = attempt
     const typed = draft?.values.identifier ?? attempt.identifier?.typed ?? hintOf(visit)
-    const fields = [identifierField(policy.identifiers, typed, draft?.errors.identifier)]
+    const error = draft?.view === 'identify' ? draft.errors.identifier : undefined
+    const fields = [identifierField(policy.identifiers, typed, error)]
     const links = policy.registration ? { register: addressOf(visit, 'register') } : {}
-    page(visit, attempt, 'identify', { fields, submit: 'button.continue' }, { client: clientOf(visit), links })
+    const values = { client: clientOf(visit), place: placeOf(visit, attempt), links }
+    page(visit, attempt, 'identify', { fields, submit: 'button.continue' }, values, 'identify')
   },
 
   register: (visit, { attempt, scene }) => {
@@ -187,7 +224,7 @@ const drawers: { [S in Exclude<Step['do'], 'finish'>]: Drawer<S> } = {
       attempt,
       'register',
       { fields, submit: 'button.create_account' },
-      { client: clientOf(visit), links },
+      { client: clientOf(visit), place: placeOf(visit, attempt), links },
       'register',
     )
   },
@@ -210,12 +247,23 @@ const drawers: { [S in Exclude<Step['do'], 'finish'>]: Drawer<S> } = {
   reset: (visit, { attempt, scene }) => {
     const settings = connectionOf(scene, attempt)?.pool.settings
     const policy = { key: 'hint.password', values: { count: settings?.password_policy.min_length ?? 12 } }
+    const weak = attempt.draft?.errors.new_password
     const fields = [
-      codeField(settings?.code_policy.length ?? 6),
-      passwordField('new_password', attempt.draft?.errors.new_password, policy),
+      codeField(settings?.code_policy.length ?? 6, weak && codeAgain),
+      passwordField('new_password', weak, policy),
     ]
     const address = attempt.recovery?.identifier.typed ?? ''
-    page(visit, attempt, '../recover/verify', { fields, submit: 'button.set_password' }, { address, buttons: [resend] })
+    const links = { other: addressOf(visit, 'recover'), signin: addressOf(visit, 'identify') }
+    const values = { address, links, buttons: [resend] }
+    page(visit, attempt, '../recover/verify', { fields, submit: 'button.set_password' }, values)
+  },
+
+  'change-password': (visit, { attempt, scene }) => {
+    const settings = connectionOf(scene, attempt)?.pool.settings
+    const policy = { key: 'hint.password', values: { count: settings?.password_policy.min_length ?? 12 } }
+    const error = attempt.draft?.view === 'change' ? attempt.draft.errors.new_password : undefined
+    const form = { fields: [passwordField('new_password', error, policy)], submit: 'button.set_password' }
+    page(visit, attempt, 'change', form, { identifier: attempt.identifier?.typed ?? '' })
   },
 
   another: (visit, { attempt }, { methods }) => {
@@ -252,6 +300,13 @@ const who = (visit: Visit, { identifier }: Attempt) => ({
   notYou: addressOf(visit, 'identify'),
 })
 
+/** Which of several pools was chosen, with the way back to the choice. */
+const placeOf = (visit: Visit, attempt: Attempt) => {
+  const { pools } = policyOf(visit.scene, attempt)
+  const chosen = attempt.pool === undefined ? undefined : connectionOf(visit.scene, attempt)
+  return chosen && pools.length > 1 ? { name: chosen.name, change: addressOf(visit, 'choose') } : null
+}
+
 const clientOf = ({ scene }: Visit) => ({ name: scene.client?.metadata.client_name ?? '' })
 
 const hintOf = ({ asked }: Visit): string | undefined => {
@@ -273,7 +328,8 @@ const page = (
   posted?: View,
 ): void => {
   const { ctx, desk, words, scene, asked } = visit
-  const { notice, alert } = attempt
+  // What an answer led to is said where it led, not on the pages that links lead to from there.
+  const { notice, alert } = viewOf(ctx) ? {} : attempt
   const { services } = desk
   const action = addressOf(visit, posted)
   const drawn = drawForm(form, {
@@ -283,6 +339,8 @@ const page = (
     boundTo: asked.uid,
     notice,
     alert,
+    // Where the address says what is answered, any tab may say it; elsewhere the form has to.
+    hidden: posted ? [] : [{ name: 'asks', value: asksOf(attempt) }],
     ...(buttons ? { buttons } : {}),
   })
   const showing = { workspace: scene.workspace, words, formAction: formActionOf(asked.params.redirect_uri) }

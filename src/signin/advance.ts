@@ -1,5 +1,8 @@
+import * as audit from '../directory/audit.ts'
+import * as credentials from '../directory/credentials.ts'
 import { readIdentifier } from '../directory/identifiers.ts'
 import type { Pool } from '../directory/pools.ts'
+import { propertiesOf } from '../directory/profiles.ts'
 import * as users from '../directory/users.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Attempt } from './attempt.ts'
@@ -7,8 +10,10 @@ import { identifierError, type Word } from './form.ts'
 import { windowMinutes } from './limits.ts'
 import { getMethod } from './methods/index.ts'
 import type { Asking } from './methods/method.ts'
+import { refusePassword } from './passwords.ts'
 import { connectionOf, homeRealmOf, policyOf } from './policy.ts'
 import { openPool } from './pools/index.ts'
+import { passwordHashOf } from './pools/local.ts'
 import { tryMethod } from './prove.ts'
 import * as recovery from './recovery.ts'
 import * as registration from './registration.ts'
@@ -46,6 +51,8 @@ export const advance = async (stage: Stage, step: Step, action: Action): Promise
       return switchMethod(fresh, step.methods, action)
     case 'prove':
       return prove(fresh, step.method, action)
+    case 'change-password':
+      return changePassword(fresh, action)
     case 'closed':
     case 'finish':
       return attempt
@@ -61,15 +68,25 @@ const choose = async ({ scene, attempt }: Stage, pools: string[], action: Action
   return identifier ? ask({ scene, attempt: { ...chosen, identifier }, found: undefined }) : chosen
 }
 
-const identify = async ({ scene, attempt }: Stage, action: Action): Promise<Attempt> => {
+const identify = async (stage: Stage, action: Action): Promise<Attempt> => {
+  const { scene } = stage
+  const attempt = asChosen(stage)
   const typed = action.identifier ?? ''
-  const identifier = readIdentifier(typed, policyOf(scene, attempt).identifiers)
-  if (!identifier) {
-    const error = identifierError(typed, policyOf(scene, attempt).identifiers)
+  const { identifiers, pools } = policyOf(scene, attempt)
+  const identifier = readIdentifier(typed, identifiers)
+  const pool = identifier && (homeRealmOf(scene, identifier) ?? connectionOf(scene, attempt))?.pool.id
+  if (!identifier || (!pool && pools.length === 0)) {
+    const error = identifier ? { key: 'error.invalid' } : identifierError(typed, identifiers)
     return { ...attempt, draft: { view: 'identify', values: { identifier: typed }, errors: { identifier: error } } }
   }
-  const pool = (homeRealmOf(scene, identifier) ?? connectionOf(scene, attempt))?.pool.id
   return ask({ scene, attempt: { ...restart(attempt), pool, identifier }, found: undefined })
+}
+
+/** The attempt without a pool that was only told by the last address's domain, or that has closed meanwhile. */
+const asChosen = ({ scene, attempt }: Stage): Attempt => {
+  const told = attempt.identifier && homeRealmOf(scene, attempt.identifier)
+  const stays = attempt.pool !== told?.pool.id && connectionOf(scene, attempt)
+  return stays ? attempt : { ...attempt, pool: undefined }
 }
 
 const switchMethod = (stage: Stage, methods: string[], action: Action): Promise<Attempt> | Attempt => {
@@ -131,7 +148,7 @@ const register = async (stage: Stage, action: Action): Promise<Attempt> => {
   const outcome = await registration.register(scene, attempt, pool, action)
   const draft = {
     view: 'register',
-    values: valuesOf(action),
+    values: valuesOf(pool, action),
     errors: 'errors' in outcome ? outcome.errors : {},
   } as const
   if ('errors' in outcome) return { ...attempt, draft }
@@ -185,11 +202,39 @@ const reset = async (stage: Stage, action: Action): Promise<Attempt> => {
   if (outcome === 'wrong') return { ...attempt, alert: { key: 'alert.code_wrong' } }
   if (outcome === 'over') return { ...attempt, alert: { key: 'alert.code_expired' } }
   if (outcome !== 'done') {
-    const draft = { view: 'identify', values: {}, errors: { new_password: outcome.weak } } as const
+    const draft = { view: 'reset', values: {}, errors: { new_password: outcome.weak } } as const
     return { ...attempt, draft }
   }
   return { ...restart(attempt), identifier: under.identifier, notice: { key: 'notice.password_set' } }
 }
+
+/** A password that somebody else has set gives way to one that only its owner knows. */
+const changePassword = async (stage: Stage, action: Action): Promise<Attempt> => {
+  const { scene, attempt, found } = stage
+  const { db, clock, passwords } = scene.services
+  const from = found && passwordHashOf(found)
+  if (!found || !from) return restart(attempt)
+  const pool = poolOf(stage)
+  const chosen = action.new_password ?? ''
+  const weak = refusePassword(chosen, pool, [found.identifiers, Object.values(found.profile)].flat().map(textOf))
+  const same = !weak && (await passwords.verify(from, chosen)) ? { key: 'error.password_same' } : undefined
+  const error = weak ?? same
+  if (error) return { ...attempt, draft: { view: 'change', values: {}, errors: { new_password: error } } }
+  const to = await passwords.hash(chosen)
+  const at = clock.now()
+  const changed = await db.transaction().execute(async (trx) => {
+    if (!(await credentials.replacePassword(trx, at, pool.id, found.id, { from, to }))) return false
+    const about = { workspaceId: scene.workspace.id, poolId: pool.id, userId: found.id, clientId: scene.client?.id }
+    const by = { kind: 'person', id: found.id } as const
+    await audit.record(trx, at, about, { type: 'user.password_set', data: { by, must_change: false } })
+    return true
+  })
+  if (!changed) return { ...restart(attempt), identifier: attempt.identifier, alert: { key: 'alert.credentials' } }
+  return { ...attempt, evidence: {} }
+}
+
+const textOf = (told: unknown): string =>
+  typeof told === 'object' && told !== null && 'value' in told ? String(told.value) : String(told)
 
 /** The attempt as if nothing had been proven, begun or typed; only the pool stays. */
 const restart = (attempt: Attempt): Attempt => ({
@@ -219,5 +264,8 @@ const poolOf = ({ scene, attempt }: Stage): Pool => {
 }
 
 const secrets = new Set(['password', 'new_password', 'code', 'csrf'])
-const valuesOf = (action: Action): Record<string, string> =>
-  Object.fromEntries(Object.entries(action).filter(([name]) => !secrets.has(name)))
+/** What is kept of a form that has to be shown again: what it asked for, and nothing else that was sent. */
+const valuesOf = ({ settings }: Pool, action: Action): Record<string, string> => {
+  const asked = ['identifier', ...propertiesOf(settings.user_schema).map(({ name }) => name)]
+  return Object.fromEntries(asked.filter((name) => !secrets.has(name)).map((name) => [name, action[name] ?? '']))
+}

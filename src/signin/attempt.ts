@@ -7,7 +7,6 @@ const factor = z.enum(['knowledge', 'possession', 'inherence'])
 export type Factor = z.infer<typeof factor>
 
 const proof = z.object({ method: z.string(), amr: z.string(), factors: z.array(factor), at: z.number() })
-export type Proof = z.infer<typeof proof>
 
 const word = z.object({ key: z.string(), values: z.record(z.string(), z.union([z.string(), z.number()])).optional() })
 
@@ -17,8 +16,8 @@ const data = z.object({
   /** The method the person chose, and what it keeps until the answer comes. */
   method: z.string().optional(),
   pending: z.unknown().optional(),
-  /** A newer hash of the password that was just proven, for `admit` to keep. */
-  evidence: z.object({ passwordHash: z.string().optional() }).default({}),
+  /** A newer hash of the password that was just proven, for `admit` to keep; or that it must give way to a new one. */
+  evidence: z.object({ passwordHash: z.string().optional(), mustChange: z.boolean().optional() }).default({}),
   registration: z
     .object({
       identifier,
@@ -33,7 +32,7 @@ const data = z.object({
   /** A form that has to be shown again: what was typed (never a password) and what is wrong with it. */
   draft: z
     .object({
-      view: z.enum(['register', 'recover', 'identify']),
+      view: z.enum(['identify', 'register', 'recover', 'reset', 'change']),
       values: z.record(z.string(), z.string()),
       errors: z.record(z.string(), word),
     })

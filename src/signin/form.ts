@@ -69,6 +69,9 @@ export const codeField = (length: number, error?: Word): Field => ({
   ...(error ? { error } : {}),
 })
 
+/** Said where something else is wrong with a form that held a code: a code is never sent back. */
+export const codeAgain: Word = { key: 'error.code_again' }
+
 /** The field of one property of a pool's schema. */
 export const profileField = (property: ProfileProperty, value: string | undefined, error?: Word): Field => {
   const { minLength, maxLength, minimum, maximum, options } = property

@@ -18,11 +18,10 @@ export interface Policy {
 /** The policy of an attempt, given the connection of its pool once there is one. */
 export const policyOf = (scene: Scene, attempt: Attempt): Policy => {
   const open = openConnections(scene)
-  const visible = open.filter(({ hidden }) => !hidden)
   const pool = connectionOf(scene, attempt)?.pool
   const kinds = pool ? pool.settings.identifiers : [...new Set(open.flatMap((one) => one.pool.settings.identifiers))]
   return {
-    pools: visible.map((one) => one.pool.id),
+    pools: offered(open).map((one) => one.pool.id),
     homeRealm: open.some(({ domains }) => domains.length > 0),
     identifiers: kinds,
     methods: pool?.settings.sign_in_methods ?? [],
@@ -32,12 +31,16 @@ export const policyOf = (scene: Scene, attempt: Attempt): Policy => {
   }
 }
 
-/** The connection of an attempt's pool; the only open one where nothing had to be chosen. */
+/** The connection of an attempt's pool; the only one on offer where nothing had to be chosen. */
 export const connectionOf = (scene: Scene, attempt: Pick<Attempt, 'pool'>): Connection | undefined => {
   const open = openConnections(scene)
   if (attempt.pool) return open.find(({ pool }) => pool.id === attempt.pool)
-  return open.length === 1 ? open[0] : undefined
+  const [only, ...others] = offered(open)
+  return others.length === 0 ? only : undefined
 }
+
+/** What there is to choose from: a hidden connection is found by its domain, or is the only way in. */
+const offered = (open: Connection[]): Connection[] => (open.length === 1 ? open : open.filter(({ hidden }) => !hidden))
 
 /** The connection whose domains hold this address (home-realm discovery). */
 export const homeRealmOf = (scene: Scene, identifier: Identifier): Connection | undefined => {

@@ -1,12 +1,14 @@
+import type { Db } from '../db/connect.ts'
 import * as audit from '../directory/audit.ts'
 import * as credentials from '../directory/credentials.ts'
 import { type Identifier, readIdentifier } from '../directory/identifiers.ts'
 import { post } from '../directory/outbox.ts'
 import type { Pool } from '../directory/pools.ts'
 import * as users from '../directory/users.ts'
+import { Problem } from '../platform/problem.ts'
 import * as challenges from './challenges.ts'
 import { identifierError, type Word } from './form.ts'
-import { addressKey, keyOf, take } from './limits.ts'
+import { addressKey, forgive, take } from './limits.ts'
 import { refusePassword } from './passwords.ts'
 import type { Scene } from './scene.ts'
 
@@ -44,6 +46,32 @@ export const begin = async (
     await post(trx, scene, address && { to: address.value, channel: 'email', template: 'recover', values })
     return { identifier, challenge: id }
   })
+}
+
+/**
+ * Sends somebody a link to set a new password, because an operator asked. There is no browser that a code could belong
+ * to, so none is sent. Answers false where no link can go anywhere. Throws `too_many_requests`.
+ */
+export const sendLink = async (
+  db: Db,
+  { services, workspace, lang }: Pick<Scene, 'services' | 'workspace' | 'lang'>,
+  pool: Pool,
+  user: users.User,
+): Promise<boolean> => {
+  const known = user.identifiers.filter(({ kind }) => kind === 'email')
+  const address = known.find(({ verified }) => verified) ?? known[0]
+  if (!address || user.status !== 'active') return false
+  const who = services.keyring.hmac('recipient', address.value)
+  if (!(await take(db, services.clock.now(), [{ kind: 'recipient', scope: pool.id, who }])))
+    throw new Problem('too_many_requests', { retryAfter: 3600 })
+  const data = { address: address.value }
+  const wanted = { purpose: 'recover', boundTo: ['operator'], userId: user.id, data, link: true } as const
+  const { token } = await challenges.issue(db, services, pool, wanted)
+  const link = `${services.config.publicUrl}/w/${workspace.slug}/recover?token=${token}`
+  const minutes = Math.round(pool.settings.code_policy.lifetime_seconds / 60)
+  const note = { to: address.value, channel: 'email', template: 'reset', values: { link, minutes } } as const
+  await post(db, { services, workspace, lang }, note)
+  return true
 }
 
 /** Sets a new password by code, in the browser that began. It never signs in (security.md 34). */
@@ -102,10 +130,7 @@ const reset = (
     await credentials.setPassword(trx, now, poolId, userId, passwordHash)
     await users.endEverything(trx, poolId, userId)
     await challenges.endAll(trx, now, poolId, userId)
-    await trx
-      .deleteFrom('limits')
-      .where('key', '=', keyOf({ kind: 'account', scope: poolId, who: userId }))
-      .execute()
+    await forgive(trx, poolId, userId)
     const about = { workspaceId: scene.workspace.id, poolId, userId, clientId: scene.client?.id }
     await audit.record(trx, now, about, { type: 'user.recovered', data: {} })
     await post(trx, scene, { to: proven.value, channel: 'email', template: 'password-changed', values: {} })

@@ -77,6 +77,20 @@ const table: [string, Attempt, Policy, View | undefined, Step][] = [
   ['registers nobody in a closed pool', attempt(), policy({ registration: false }), 'register', { do: 'identify' }],
   ['waits for the code of a registration', attempt({ registration }), policy(), undefined, { do: 'verify' }],
   ['goes back to who it is from a registration', attempt({ registration }), policy(), 'identify', { do: 'identify' }],
+  [
+    'asks again who it is instead, where that could not be read',
+    attempt({ identifier, draft: { view: 'identify', values: { identifier: 'grace@' }, errors: {} } }),
+    policy(),
+    undefined,
+    { do: 'identify' },
+  ],
+  [
+    'begins again where the pool has closed',
+    attempt({ identifier }),
+    policy({ methods: [] }),
+    undefined,
+    { do: 'identify' },
+  ],
   ['asks who has forgotten the password', attempt({ identifier }), policy(), 'recover', { do: 'recover' }],
   [
     'waits for the code of a recovery',
@@ -105,6 +119,13 @@ const table: [string, Attempt, Policy, View | undefined, Step][] = [
     policy({ factors: 2 }),
     undefined,
     { do: 'prove', method: 'email_code', methods: ['email_code'] },
+  ],
+  [
+    'asks for a new password before anything else, where somebody else has set the one that was proven',
+    attempt({ identifier, proofs: [proof], evidence: { mustChange: true } }),
+    policy(),
+    'register',
+    { do: 'change-password' },
   ],
   [
     'does not count one factor twice',

@@ -14,6 +14,7 @@ export type Step =
   | { do: 'reset' }
   | { do: 'another'; methods: string[] }
   | { do: 'prove'; method: string; methods: string[] }
+  | { do: 'change-password' }
   | { do: 'finish'; amr: string[] }
 
 /** The only place that decides what comes next. Pure: pages draw the answer, and no step names another. */
@@ -23,17 +24,19 @@ export const nextStep = (attempt: Attempt, policy: Policy, view?: View): Step =>
   const factors = new Set(proofs.flatMap((proof) => proof.factors))
   const proven = identifier !== undefined && factors.size >= policy.factors
   if (policy.pools.length === 0 && !policy.homeRealm) return { do: 'closed' }
+  if (proven && attempt.evidence.mustChange) return { do: 'change-password' }
   if (proven) return { do: 'finish', amr: amrOf(attempt, factors.size) }
   if (view === 'choose' && policy.pools.length > 1) return { do: 'choose', pools: policy.pools }
   if (!chosen && !(policy.homeRealm && !identifier)) return { do: 'choose', pools: policy.pools }
-  if (view === 'identify') return { do: 'identify' }
+  if (view === 'identify' || (!view && attempt.draft?.view === 'identify')) return { do: 'identify' }
   if (policy.registration && (view === 'register' || (!view && attempt.draft?.view === 'register'))) {
     return { do: 'register' }
   }
   if (chosen && (view === 'recover' || (!view && attempt.draft?.view === 'recover'))) return { do: 'recover' }
   if (registration) return { do: 'verify' }
   if (recovery) return { do: 'reset' }
-  if (!identifier) return { do: 'identify' }
+  // A pool that was closed in the meantime has no methods.
+  if (!identifier || policy.methods.length === 0) return { do: 'identify' }
   return proveStep(attempt, policy, view)
 }
 

@@ -67,6 +67,8 @@ export const messageNames = [
   'recover',
   'password-changed',
   'refresh-reuse',
+  'invitation',
+  'reset',
 ] as const
 export type MessageName = (typeof messageNames)[number]
 
@@ -78,6 +80,13 @@ interface MessageValues {
   link?: string
   /** How long the code lasts; needed wherever there is one. */
   minutes?: number
+  /** How long an invitation lasts. */
+  hours?: number
+  /** Who invites, and what they say. */
+  inviter?: string
+  message?: string
+  /** Where a code is entered. */
+  page?: string
   client?: string
   name?: string
 }

@@ -12,6 +12,7 @@ export const local = (pool: Pool, { db, passwords, clock }: Services): HomePool 
   async checkPassword(subject, password) {
     const own = subject.is === 'user' ? passwordHashOf(subject.user) : undefined
     if (!(await passwords.verify(own, password)) || own === undefined) return undefined
+    if (subject.is === 'user' && mustChange(subject.user)) return { mustChange: true }
     return passwords.needsRehash(own) ? { passwordHash: await passwords.hash(password) } : {}
   },
 
@@ -21,7 +22,11 @@ export const local = (pool: Pool, { db, passwords, clock }: Services): HomePool 
   },
 })
 
-const passwordHashOf = ({ credentials: held }: User): string | undefined => {
+const mustChange = ({ credentials: held }: User): boolean =>
+  held.some(({ kind, data }) => kind === 'password' && data.must_change === true)
+
+/** The hash of somebody's password, if they have one. */
+export const passwordHashOf = ({ credentials: held }: User): string | undefined => {
   const hash = held.find(({ kind }) => kind === 'password')?.data.hash
   return typeof hash === 'string' ? hash : undefined
 }

@@ -13,6 +13,8 @@ export type Subject = Known | { is: 'stranger'; identifier: Identifier }
 /** What a proof brought along. Never a password: its hash, at most. */
 export interface Evidence {
   passwordHash?: string | undefined
+  /** The password was set by somebody else, and only leads on to a new one. */
+  mustChange?: boolean | undefined
 }
 
 /** What sign-in asks of a pool whose people prove who they are on our pages. No other code asks which kind it is. */
