@@ -50,7 +50,10 @@ const secretsOf = async ({ secrets, dataDir }: Config): Promise<readonly string[
 
 const openEmbedded = async ({ dataDir }: Config, log: Log, closing: Closing): Promise<string> => {
   const { startEmbedded } = await import('./db/embedded.ts')
-  const embedded = await startEmbedded({ dataDir: join(dataDir, 'postgres'), log: (line) => log.debug({ postgres: line }, 'postgres') })
+  const embedded = await startEmbedded({
+    dataDir: join(dataDir, 'postgres'),
+    log: (line) => log.debug({ postgres: line }, 'postgres'),
+  })
   closing.push(embedded.stop)
   return embedded.url
 }

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { authorizeUrl, openBrowser } from './browser-testing.ts'
+import * as clients from './directory/clients.ts'
+import * as credentials from './directory/credentials.ts'
+import * as users from './directory/users.ts'
+import { type TestLido, testLido } from './testing.ts'
+
+const password = 'correct horse battery staple'
+const email = 'ada@example.org'
+const redirectUri = 'https://application.example/callback'
+const resource = 'https://resource.example/api'
+const application = { id: 'application', secret: 'a-secret-of-the-application-that-nobody-guesses' }
+const machine = { id: 'machine', secret: 'a-secret-of-the-machine-that-nobody-guesses' }
+
+let lido: TestLido
+
+before(async () => {
+  lido = await testLido()
+  await addPeople()
+  // What is used first is read first: the workspace, its keys, its clients.
+  await count(() => signIn())
+  await count(() => machineToken())
+})
+after(() => lido.stop())
+
+test('discovery and the keys cost no statement', async () => {
+  assert.equal(await count(() => get('/.well-known/openid-configuration')), 0)
+  assert.equal(await count(() => get('/jwks')), 0)
+})
+
+test('a token for a machine costs at most one statement', async () => {
+  assert.ok((await count(() => machineToken())) <= 1)
+})
+
+test('a refresh with rotation costs at most five statements', async () => {
+  const { refresh_token } = await signIn()
+  const refresh = async () => {
+    const tokens = await token({ grant_type: 'refresh_token', refresh_token }, application)
+    assert.notEqual(tokens.refresh_token, refresh_token)
+  }
+  assert.ok((await count(refresh)) <= 5)
+})
+
+test('userinfo costs at most two statements', async () => {
+  const { access_token } = await signIn()
+  const userinfo = () => get('/userinfo', { Authorization: `Bearer ${access_token}` })
+  assert.ok((await count(userinfo)) <= 2)
+})
+
+test('an introspection costs at most two statements', async () => {
+  const { access_token } = await signIn()
+  const introspect = async () => {
+    const answer = await post('/introspect', { token: access_token }, application)
+    assert.equal(answer.active, true)
+  }
+  assert.ok((await count(introspect)) <= 2)
+})
+
+test('the sign-in page costs at most two statements', async () => {
+  assert.ok((await count(openPage)) <= 2)
+})
+
+test('a whole sign-in by password, up to the tokens, costs at most twelve statements', async () => {
+  assert.ok((await count(() => signIn())) <= 12)
+})
+
+/** How many statements were sent while something was done. */
+const count = async (work: () => Promise<unknown>): Promise<number> => {
+  lido.statements.length = 0
+  await work()
+  // Jobs and other upkeep have connections of their own; what is counted here belongs to the requests.
+  return lido.statements.length
+}
+
+const addPeople = async (): Promise<void> => {
+  const { db, passwords, clock } = lido.services
+  const now = clock.now()
+  const workspace = await db.selectFrom('workspaces').select('id').where('slug', '=', 'demo').executeTakeFirstOrThrow()
+  const pool = await db.selectFrom('pools').select('id').where('slug', '=', 'people').executeTakeFirstOrThrow()
+  const identifier = { kind: 'email', value: email, typed: email } as const
+  const id = await users.create(db, now, pool.id, { identifier, status: 'active', verified: true })
+  assert.ok(id)
+  await credentials.setPassword(db, now, pool.id, id, await passwords.hash(password))
+  await clients.create(db, now, workspace.id, {
+    ...application,
+    client_name: 'Application',
+    grant_types: ['authorization_code', 'refresh_token'],
+    redirect_uris: [redirectUri],
+    first_party: true,
+  })
+  await clients.create(db, now, workspace.id, {
+    ...machine,
+    client_name: 'Machine',
+    grant_types: ['client_credentials'],
+    resources: { [resource]: ['read'] },
+  })
+}
+
+const openPage = async () => {
+  const browser = openBrowser(lido.url)
+  const scope = 'openid profile email offline_access'
+  const asked = { client_id: application.id, redirect_uri: redirectUri, scope }
+  const { url, verifier } = authorizeUrl(lido.url, 'demo', asked)
+  await browser.get(url)
+  assert.equal(browser.page.step, 'identify')
+  return { browser, verifier }
+}
+
+const signIn = async () => {
+  const { browser, verifier } = await openPage()
+  await browser.submit({ identifier: email })
+  await browser.submit({ password })
+  const location = browser.page.headers.get('Location') ?? ''
+  const code = new URL(location).searchParams.get('code') ?? ''
+  const answer = { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier }
+  return token(answer, application)
+}
+
+const machineToken = async () => {
+  const { access_token } = await token({ grant_type: 'client_credentials', resource, scope: 'read' }, machine)
+  assert.equal(access_token.split('.').length, 3)
+}
+
+const token = (fields: Record<string, string>, client: typeof application) => post('/token', fields, client)
+
+const post = async (path: string, fields: Record<string, string>, { id, secret }: typeof application) => {
+  const response = await fetch(`${lido.url}/w/demo${path}`, {
+    method: 'POST',
+    headers: { Authorization: `Basic ${btoa(`${id}:${secret}`)}` },
+    body: new URLSearchParams(fields),
+  })
+  const answer = (await response.json()) as { access_token: string; refresh_token: string; active: boolean }
+  assert.equal(response.status, 200, JSON.stringify(answer))
+  return answer
+}
+
+const get = async (path: string, headers: Record<string, string> = {}): Promise<void> => {
+  const response = await fetch(`${lido.url}/w/demo${path}`, { headers })
+  assert.equal(response.status, 200, await response.text())
+}
