@@ -32,7 +32,10 @@ const drain = async (server: Server): Promise<void> => {
   if (!server.listening) return
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   server.closeIdleConnections()
+  // A connection that is answered now falls idle after this, and its client would keep it for a minute.
+  const idle = setInterval(() => server.closeIdleConnections(), 50)
   const late = setTimeout(() => server.closeAllConnections(), 10_000)
   await closed
   clearTimeout(late)
+  clearInterval(idle)
 }

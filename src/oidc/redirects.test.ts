@@ -102,6 +102,8 @@ test('a request that is posted goes on as one in the address', async () => {
   assert.equal(at.origin + at.pathname, callback)
   assert.equal(at.searchParams.get('state'), 'a=b&c d')
   assert(at.searchParams.get('code'))
+  await browser.post(`${workspace.issuer}/logout`, { client_id: 'spa', post_logout_redirect_uri: goodbye })
+  assert.equal(browser.page.step, 'logout')
 })
 
 test('A19: two redirect_uris, or none, get an error page', async () => {
