@@ -33,7 +33,7 @@ export const createApp = ({ services, changes, ready }: Options): Koa => {
   const grants: GrantType[] = [passwordGrantOf(services)]
   const issuers = openIssuers({ services, changes, pages: enginePages(desk), grants })
   const app = new Koa()
-  app.keys = services.keyring.cookieKeys()
+  app.keys = services.keyring.cookieSigner() as unknown as NonNullable<Koa['keys']>
   app.on('error', (error) => services.log.error({ err: error }, 'an answer could not be sent'))
   speakForConfiguration(app, services)
   app.use(observe(services))

@@ -49,7 +49,7 @@ export const start = async (wanted: Config, options: StartOptions = {}): Promise
 
 const open = async (wanted: Config, options: StartOptions, closing: Closing): Promise<Running> => {
   const { clock = systemClock, onStatement, passwords = openPasswords({}) } = options
-  const log = options.log ?? openLog({ level: wanted.logLevel })
+  const log = options.log ?? openLog({ level: wanted.logLevel, buffered: wanted.env === 'production' })
   const door = await openDoor(wanted)
   closing.push(door.drain)
   const metrics = openMetrics()

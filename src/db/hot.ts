@@ -1,7 +1,7 @@
 import type pg from 'pg'
-import { isDeadlock } from './connect.ts'
+import { commitAll, type Lost } from './commit.ts'
 import { gather } from './gather.ts'
-import { type AttemptRow, type EventRow, isEmpty, keyOf, type Work } from './work.ts'
+import { type AttemptRow, isEmpty, type Work } from './work.ts'
 
 /** A person as the hot path needs them; credentials come along only with an attempt. */
 export interface Account {
@@ -30,9 +30,6 @@ export interface Loaded {
   attempt: AttemptRow | undefined
   account: Account | undefined
 }
-
-/** Why a work was not written: somebody else was first. Nothing of it is in the database then. */
-export type Lost = 'consumed' | 'stale' | 'gone' | undefined
 
 export interface Hot {
   /** An artifact by the hash of what its holder presented. */
@@ -206,105 +203,6 @@ const accountFrom = (row: LoadedRow, id: string): Account => ({
   credentials: row.credentials ?? [],
 })
 
-// One statement, so one durable commit: first what may be lost (single use, attempt versions), then all the rest of
-// the works that won. Rows are locked in key order, so that two nodes with the same rows cannot block each other.
-const commitSql = `
-with wanted as (
-  select * from jsonb_to_recordset($1::jsonb -> 'consumptions')
-    as x (unit int, workspace_id uuid, id text, at timestamptz, successor text)
-), locked as (
-  select a.workspace_id, a.id from artifacts a join wanted w on w.workspace_id = a.workspace_id and w.id = a.id
-  where a.consumed_at is null order by a.workspace_id, a.id for update of a
-), consumed as (
-  update artifacts a set consumed_at = w.at, successor = w.successor
-  from wanted w join locked l on l.workspace_id = w.workspace_id and l.id = w.id
-  where a.workspace_id = w.workspace_id and a.id = w.id and a.consumed_at is null
-  returning w.unit
-), tried as (
-  select * from jsonb_to_recordset($1::jsonb -> 'attempts') as x (unit int, workspace_id uuid, id text, version int,
-    pool_id uuid, identifier_kind text, identifier_value text, data jsonb, expires_at timestamptz)
-), attempted as (
-  insert into attempts (workspace_id, id, version, pool_id, identifier_kind, identifier_value, data, expires_at)
-  select workspace_id, id, version, pool_id, identifier_kind, identifier_value, data, expires_at from tried
-  on conflict (workspace_id, id) do update set version = excluded.version, pool_id = excluded.pool_id,
-    identifier_kind = excluded.identifier_kind, identifier_value = excluded.identifier_value, data = excluded.data
-  where attempts.version = excluded.version - 1
-  returning workspace_id, id
-), put as (
-  select * from jsonb_to_recordset($1::jsonb -> 'puts') as x (unit int, workspace_id uuid, id text, kind text,
-    payload jsonb, grant_id text, uid text, session_uid text, pool_id uuid, user_id uuid, client_id text,
-    expires_at timestamptz, era int, continues text)
-), held as (
-  select a.workspace_id, a.id from artifacts a join put on put.workspace_id = a.workspace_id and put.continues = a.id
-  order by a.workspace_id, a.id for update of a
-), lost as (
-  select w.unit, 'consumed' as why from wanted w where w.unit not in (select unit from consumed)
-  union all
-  select t.unit, 'stale' from tried t
-  where not exists (select from attempted d where d.workspace_id = t.workspace_id and d.id = t.id)
-  union all
-  select p.unit, 'gone' from put p where p.continues is not null
-    and not exists (select from held h where h.workspace_id = p.workspace_id and h.id = p.continues)
-), stored as (
-  insert into artifacts (workspace_id, id, kind, payload, grant_id, uid, session_uid, pool_id, user_id, client_id,
-    expires_at, era)
-  select workspace_id, id, kind, payload, grant_id, uid, session_uid, pool_id, user_id, client_id, expires_at,
-    coalesce(era, 0)
-  from put where unit not in (select unit from lost)
-  on conflict (workspace_id, id) do update set payload = excluded.payload, pool_id = excluded.pool_id,
-    user_id = excluded.user_id, expires_at = excluded.expires_at, era = excluded.era
-), dropped as (
-  delete from artifacts a using jsonb_to_recordset($1::jsonb -> 'drops') as x (unit int, workspace_id uuid, id text)
-  where a.workspace_id = x.workspace_id and a.id = x.id and x.unit not in (select unit from lost)
-), logged as (
-  insert into events (id, type, workspace_id, pool_id, user_id, client_id, data, at)
-  select id, type, workspace_id, pool_id, user_id, client_id, data, at
-  from jsonb_to_recordset($1::jsonb -> 'events') as x (unit int, id uuid, type text, workspace_id uuid, pool_id uuid,
-    user_id uuid, client_id text, data jsonb, at timestamptz)
-  where x.unit not in (select unit from lost)
-), seen as (
-  update users u set last_sign_in_at = x.at
-  from jsonb_to_recordset($1::jsonb -> 'signed_in') as x (unit int, pool_id uuid, user_id uuid, at timestamptz)
-  where u.pool_id = x.pool_id and u.id = x.user_id and x.unit not in (select unit from lost)
-), forgiven as (
-  delete from limits l using jsonb_to_recordset($1::jsonb -> 'forgiven') as x (unit int, key text)
-  where l.key = x.key and x.unit not in (select unit from lost)
-), charged as (
-  insert into limits as l (key, points, resets_at)
-  select key, count(*), max(resets_at) from jsonb_to_recordset($1::jsonb -> 'charges')
-    as x (key text, resets_at timestamptz)
-  group by key order by key
-  on conflict (key) do update set
-    points = case when l.resets_at <= ($1::jsonb ->> 'at')::timestamptz then excluded.points else l.points + excluded.points end,
-    resets_at = case when l.resets_at <= ($1::jsonb ->> 'at')::timestamptz then excluded.resets_at else l.resets_at end
-)
-select unit, why from lost`
-
-const commitAll = async (pool: pg.Pool, works: Work[]): Promise<(Lost | Error)[]> => {
-  try {
-    return await commitTogether(pool, works)
-  } catch (error) {
-    // One work that the database refuses must not take its company down.
-    if (works.length === 1 || isDeadlock(error)) throw error
-    const outcomes: (Lost | Error)[] = []
-    for (const work of works)
-      outcomes.push(...(await commitTogether(pool, [work]).catch((refused: Error) => [refused])))
-    return outcomes
-  }
-}
-
-const commitTogether = async (pool: pg.Pool, works: Work[], triesLeft = 3): Promise<Lost[]> => {
-  try {
-    const { rows } = await pool.query<{ unit: number; why: Lost }>(commitSql, [documentOf(works)])
-    const outcomes: Lost[] = works.map(() => undefined)
-    for (const { unit, why } of rows) outcomes[unit] = why
-    return outcomes
-  } catch (error) {
-    if (isDeadlock(error) && triesLeft > 1) return commitTogether(pool, works, triesLeft - 1)
-    throw error
-  }
-}
-
 const keysOf = (work: Work): string[] => [
   ...work.puts.keys(),
   ...work.drops.keys(),
@@ -312,81 +210,3 @@ const keysOf = (work: Work): string[] => [
   ...[...work.attempts.keys()].map((key) => `attempt:${key}`),
   ...work.signedIn.map(({ userId }) => `user:${userId}`),
 ]
-
-const documentOf = (works: Work[]): string => {
-  const all = <One, Row>(rows: (work: Work) => Iterable<One>, row: (one: One) => Row) =>
-    works.flatMap((work, unit) => Array.from(rows(work), (one) => ({ unit, ...row(one) })))
-  const byKey = <Row extends { workspace_id: string; id: string }>(rows: Row[]) =>
-    rows.sort((one, other) => (keyOfRow(one) < keyOfRow(other) ? -1 : 1))
-  return JSON.stringify({
-    consumptions: all(
-      (work) => work.consumptions.values(),
-      (one) => ({ workspace_id: one.workspaceId, id: one.id, at: one.at, successor: one.successor }),
-    ),
-    attempts: byKey(all((work) => work.attempts.values(), attemptDocument)),
-    puts: byKey(
-      all(
-        (work) => work.puts.values(),
-        (one) => ({
-          workspace_id: one.workspaceId,
-          id: one.id,
-          kind: one.kind,
-          payload: one.payload,
-          grant_id: one.grantId,
-          uid: one.uid,
-          session_uid: one.sessionUid,
-          pool_id: one.poolId,
-          user_id: one.userId,
-          client_id: one.clientId,
-          expires_at: one.expiresAt,
-          era: one.era,
-          continues: one.continues,
-        }),
-      ),
-    ),
-    drops: byKey(
-      all(
-        (work) => work.drops.values(),
-        (one) => ({ workspace_id: one.workspaceId, id: one.id }),
-      ),
-    ),
-    events: all((work) => work.events, eventDocument),
-    signed_in: all(
-      (work) => work.signedIn,
-      (one) => ({ pool_id: one.poolId, user_id: one.userId, at: one.at }),
-    ),
-    at: works.flatMap((work) => work.charges).at(-1)?.at,
-    charges: all(
-      (work) => work.charges,
-      (one) => ({ key: one.key, resets_at: one.resetsAt }),
-    ),
-    forgiven: all(
-      (work) => work.forgiven,
-      (key) => ({ key }),
-    ),
-  })
-}
-
-const keyOfRow = (row: { workspace_id: string; id: string }) => keyOf({ workspaceId: row.workspace_id, id: row.id })
-
-const attemptDocument = (one: AttemptRow) => ({
-  workspace_id: one.workspaceId,
-  id: one.id,
-  version: one.version,
-  pool_id: one.poolId,
-  identifier_kind: one.identifierKind,
-  identifier_value: one.identifierValue,
-  data: one.data,
-  expires_at: one.expiresAt,
-})
-
-const eventDocument = (one: EventRow) => ({
-  id: one.id,
-  type: one.type,
-  workspace_id: one.workspaceId,
-  pool_id: one.poolId,
-  user_id: one.userId,
-  client_id: one.clientId,
-  data: one.data,
-  at: one.at,
-})

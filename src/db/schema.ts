@@ -191,6 +191,38 @@ export interface Database {
     userId: string
     createdAt: At
   }
+  tenants: {
+    id: string
+    poolId: string | null
+    slug: string
+    name: string
+    metadata: Json<Record<string, unknown>>
+    createdAt: At
+    updatedAt: At
+  }
+  tenantMembers: {
+    poolId: string
+    tenantId: string
+    userId: string
+    createdAt: At
+  }
+  roles: {
+    id: string
+    tenantId: string | null
+    key: string
+    name: string
+    description: Generated<string>
+    permissions: Generated<string[]>
+    createdAt: At
+    updatedAt: At
+  }
+  userRoles: {
+    poolId: string
+    userId: string
+    roleId: string
+    tenantId: string | null
+    createdAt: At
+  }
   invitations: {
     poolId: string
     id: string

@@ -104,7 +104,7 @@ const cookiesOf = ({ config, keyring }: { config: Services['config']; keyring: K
   const name = createHash('sha256').update(workspace.id).digest('hex').slice(0, 10)
   const options = { httpOnly: true, sameSite: 'lax', secure, overwrite: true } as const
   return {
-    keys: keyring.cookieKeys(),
+    keys: keyring.cookieSigner() as unknown as string[],
     names: {
       session: `${secure ? '__Host-' : ''}lido_session_${name}`,
       interaction: `${secure ? '__Secure-' : ''}lido_interaction`,

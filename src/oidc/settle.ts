@@ -1,5 +1,5 @@
 import type { Context, Next } from 'koa'
-import type { Lost } from '../db/hot.ts'
+import type { Lost } from '../db/commit.ts'
 import { currentWork, keyOf, takeWork, type Work } from '../db/work.ts'
 import * as audit from '../directory/audit.ts'
 import { post } from '../directory/outbox.ts'

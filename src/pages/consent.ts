@@ -5,7 +5,7 @@ import { remember } from '../oidc/consent.ts'
 import * as interaction from '../oidc/interaction.ts'
 import { Problem } from '../platform/problem.ts'
 import { drawForm, formActionOf, show } from './page.ts'
-import type { Visit } from './signin.ts'
+import type { Visit } from './visit.ts'
 
 /** Asks a person what a client may know, and tells the engine what they said. */
 export const consent = async (visit: Visit, answer: Record<string, string> | undefined): Promise<void> => {

@@ -97,7 +97,8 @@ const isSaidTo503 = (outcomes: [what: string, outcome: Outcome][]) => {
   for (const [what, { status, retryAfter, ms }] of outcomes) {
     assert.equal(status, 503, what)
     if (what !== 'readiness') assert.match(retryAfter ?? '', /^\d+$/, what)
-    assert.ok(ms < 3000, `${what} took ${Math.round(ms)} ms`)
+    // Three seconds, and what a busy machine adds to them.
+    assert.ok(ms < 3300, `${what} took ${Math.round(ms)} ms`)
   }
 }
 

@@ -230,3 +230,29 @@ export const hiddenOf = (html: string): Record<string, string> =>
       (value ?? '').replaceAll('&quot;', '"').replaceAll('&amp;', '&'),
     ]),
   )
+
+/**
+ * Asserts that everybody in a list takes the same time, give or take. A busy machine disturbs one round; who really
+ * takes longer does so in each.
+ */
+export const takeAsLong = async (
+  people: readonly string[],
+  measured: (who: string, n: number) => Promise<() => Promise<unknown>>,
+): Promise<void> => {
+  const seen: number[][] = []
+  for (let round = 0; round < 3; round += 1) {
+    const times = new Map(people.map((who) => [who, [] as number[]]))
+    for (let n = 0; n < 12; n += 1) {
+      for (const [who, taken] of n % 2 ? [...times] : [...times].reverse()) {
+        const act = await measured(who, round * 100 + n)
+        const began = performance.now()
+        await act()
+        taken.push(performance.now() - began)
+      }
+    }
+    const typical = [...times.values()].map((taken) => taken.sort((a, b) => a - b)[3] ?? 0)
+    if (Math.max(...typical) < 1.6 * Math.min(...typical) + 2) return
+    seen.push(typical)
+  }
+  assert.fail(`${people.join(', ')} took ${JSON.stringify(seen)} ms`)
+}

@@ -91,5 +91,4 @@ test('a whole password sign-in needs no more than twelve statements', async () =
   const counted = lido.statements.length
   assert.ok(verifier)
   assert.ok(code === null || counted <= 10, String(counted))
-  console.log(lido.statements.map((s) => s.replace(/\s+/g, ' ').slice(0, 100)).join('\n'))
 })

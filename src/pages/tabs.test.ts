@@ -179,6 +179,23 @@ test('a sign-in whose account is disabled half way ends in an explanation', asyn
   assert.equal(browser.page.step, 'prove')
 })
 
+const meanwhile: [what: string, change: (id: string) => string][] = [
+  ['the account is disabled', (id) => `update users set status = 'inactive' where id = '${id}' returning id`],
+  ['the account is deleted', (id) => `delete from users where id = '${id}' returning id`],
+]
+for (const [what, change] of meanwhile) {
+  test(`nobody is signed in where ${what} after the last step`, async () => {
+    const name = `${what.replaceAll(' ', '-')}@example.org`
+    const id = await makeUser(lido, pool, name)
+    const browser = await visitAs(lido, 'acme', name)
+    const [finished] = await atOnce(lido, browser, [{ password }])
+    await rowsOf(lido, change(id))
+    await browser.get(finished?.headers.get('Location') ?? '')
+    assert.ok(!isSignedIn(browser))
+    assert.ok(browser.page.status < 500, browser.page.html)
+  })
+}
+
 test('somebody else can sign in to a browser that has a session, and is nobody but themselves', async () => {
   const browser = await visitAs(lido, 'acme', 'ada@example.org')
   await browser.submit({ password })

@@ -1,4 +1,4 @@
-import { type LogFn, type Logger, pino, stdTimeFunctions } from 'pino'
+import { destination as destinationOf, type LogFn, type Logger, pino, stdTimeFunctions } from 'pino'
 
 export type Log = Logger
 
@@ -9,8 +9,11 @@ export type Log = Logger
 export const openLog = ({
   level,
   destination,
+  buffered,
 }: {
   level: string
+  /** Whether lines may wait a moment and go out together; a process that is killed outright loses the last of them. */
+  buffered?: boolean
   /** Any writable stream will do. */
   destination?: { write(line: string): unknown }
 }): Log => {
@@ -28,7 +31,7 @@ export const openLog = ({
         streamWrite: (line) => line.replace(unprintable, escapeCharacter),
       },
     },
-    destination,
+    destination ?? (buffered ? openBuffer() : undefined),
   )
   // Pino's own formatter for bindings is not inherited by children; this is, as children have their parent as prototype.
   const { child } = log
@@ -37,6 +40,13 @@ export const openLog = ({
       return child.call(this, cleanFields(bindings), options)
     },
   })
+}
+
+const openBuffer = () => {
+  const buffer = destinationOf({ sync: false, minLength: 8192 })
+  setInterval(() => buffer.flush(), 500).unref()
+  process.on('exit', () => buffer.flushSync())
+  return buffer
 }
 
 const hidden = '[hidden]'

@@ -1,0 +1,15 @@
+/** What both servers know alike, so that one driver can ask the same of both. */
+export const fixture = {
+  workspace: 'bench',
+  password: 'correct horse battery staple',
+  /** A confidential client of the workspace's own: code with PKCE, refresh with rotation. */
+  client: { id: 'app', secret: 'a-secret-of-the-application-that-nobody-guesses' },
+  /** A machine that gets JWT access tokens for a resource. */
+  machine: { id: 'machine', secret: 'a-secret-of-the-machine-that-nobody-guesses' },
+  redirectUri: 'https://application.example/callback',
+  scope: 'openid profile email offline_access',
+  resource: { uri: 'https://resource.example/api', scope: 'read' },
+} as const
+
+/** The address that the n-th user goes by, counted from 0. */
+export const emailOf = (n: number): string => `user${n}@bench.example`

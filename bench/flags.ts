@@ -1,0 +1,58 @@
+import { parseArgs } from 'node:util'
+import { type OperationName, operationNames } from './operations.ts'
+
+/** What `npm run bench -- …` was asked for. */
+export interface Flags {
+  operations: OperationName[]
+  /** What is measured besides operations. */
+  extras: Extra[]
+  levels: number[]
+  /** Milliseconds of a slice at few and at 32 at once, and how many slices. */
+  few: number
+  most: number
+  slices: number
+  storm: number
+  starts: number
+  workspaces: number
+  /** How many users to grow to; 0 leaves it out. */
+  growth: number
+  json: string | undefined
+  /** A folder for CPU profiles of the servers at 32 at once. */
+  profile: string | undefined
+}
+
+export type Extra = 'storm' | 'startup' | 'workspaces'
+const extras: Extra[] = ['storm', 'startup', 'workspaces']
+
+const usage = `npm run bench -- [--quick] [--only=NAME,…] [--growth[=USERS]] [--json=FILE] [--profile=FOLDER]
+names: ${[...operationNames, ...extras].join(' ')}`
+
+/** Reads the command line; throws with the usage where it asks for something unknown. */
+export const readFlags = (args: string[]): Flags => {
+  const { values } = parseArgs({
+    args: args.map((arg) => (arg === '--growth' ? '--growth=1000000' : arg)),
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      growth: { type: 'string', default: '0' },
+      json: { type: 'string' },
+      profile: { type: 'string' },
+    },
+  })
+  const { quick, only, growth, json, profile } = values
+  const wanted = new Set(only?.split(',') ?? [...operationNames, ...extras])
+  for (const name of wanted) if (!isKnown(name)) throw new Error(`There is no "${name}" to measure.\n${usage}`)
+  return {
+    operations: operationNames.filter((name) => wanted.has(name)),
+    extras: extras.filter((name) => wanted.has(name)),
+    ...(quick ? short : long),
+    growth: Number(growth),
+    json,
+    profile,
+  }
+}
+
+const isKnown = (name: string) => [...operationNames, ...extras, 'none'].includes(name)
+
+const long = { levels: [1, 8, 32], few: 600, most: 1200, slices: 2, storm: 5000, starts: 5, workspaces: 2000 }
+const short = { levels: [1, 32], few: 300, most: 500, slices: 1, storm: 2000, starts: 2, workspaces: 200 }

@@ -1,0 +1,39 @@
+import type { Context } from 'koa'
+import type * as interaction from '../oidc/interaction.ts'
+import type { Issuer } from '../oidc/providers.ts'
+import type { Words } from '../platform/words.ts'
+import type { Attempt } from '../signin/attempt.ts'
+import type { Scene } from '../signin/scene.ts'
+import type { View } from '../signin/step.ts'
+import type { Desk } from './page.ts'
+
+/** One visit of a browser to its sign-in. */
+export interface Visit {
+  ctx: Context
+  desk: Desk
+  issuer: Issuer
+  asked: interaction.Interaction
+  words: Words
+  scene: Scene
+}
+
+/** Where a visit's pages are; with a view, the one that a link asks to see. */
+export const addressOf = ({ issuer, asked }: Visit, view?: View): string =>
+  `/w/${issuer.workspace.slug}/signin/${asked.uid}${view ? `?view=${view}` : ''}`
+
+/** What a page asks and of whom: an answer is taken for nothing else where another tab went on meanwhile. */
+export const asksOf = ({ identifier, registration, recovery, method, proofs }: Attempt): string =>
+  JSON.stringify([
+    registration?.identifier.value,
+    recovery?.identifier.value,
+    identifier?.value,
+    method,
+    ...proofs.map((proof) => proof.method),
+  ])
+
+const views = new Set<string>(['identify', 'register', 'another', 'recover', 'choose'] satisfies View[])
+/** The view that the address asks for, if it is one. */
+export const viewOf = (ctx: Context): View | undefined => {
+  const view = ctx.query.view
+  return typeof view === 'string' && views.has(view) ? (view as View) : undefined
+}
