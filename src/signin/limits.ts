@@ -9,9 +9,9 @@ const limits = {
   account: { points: 10, window: 900 },
   address: { points: 1500, window: 900 },
   pool: { points: 50_000, window: 900 },
-  recipient: { points: 20, window: 3600 },
   sender: { points: 2000, window: 3600 },
-  registrations: { points: 2000, window: 3600 },
+  'sender to recipient': { points: 20, window: 3600 },
+  recipient: { points: 60, window: 3600 },
 } as const
 export type LimitKind = keyof typeof limits
 

@@ -8,9 +8,10 @@ import * as users from '../directory/users.ts'
 import { Problem } from '../platform/problem.ts'
 import * as challenges from './challenges.ts'
 import { identifierError, type Word } from './form.ts'
-import { addressKey, forgive, take } from './limits.ts'
+import { forgive, take } from './limits.ts'
 import { refusePassword } from './passwords.ts'
 import type { Scene } from './scene.ts'
+import { maySend } from './sending.ts'
 
 /** What a recovery is bound to besides the account: the browser that began it. */
 type Browser = string
@@ -25,7 +26,7 @@ export const begin = async (
   const { services } = scene
   const identifier = readIdentifier(typed, pool.settings.identifiers)
   if (!identifier) return { error: identifierError(typed, pool.settings.identifiers) }
-  if (!(await mayRecover(scene, pool, identifier))) return { alert: { key: 'alert.resend_wait' } }
+  if (!(await maySend(scene, pool, identifier.value))) return { alert: { key: 'alert.resend_wait' } }
   const found = await users.findByIdentifier(services.db, pool.id, identifier)
   const user = found?.status === 'active' ? found : undefined
   const address = user?.identifiers.find(
@@ -142,9 +143,3 @@ const boundTo = ({ client, workspace }: Scene, { value }: Identifier, browser: B
   workspace.id,
   client?.id,
 ]
-
-const mayRecover = ({ services, workspace, ip }: Scene, pool: Pool, { value }: Identifier): Promise<boolean> =>
-  take(services.db, services.clock.now(), [
-    { kind: 'recipient', scope: pool.id, who: services.keyring.hmac('recipient', value) },
-    { kind: 'sender', scope: workspace.id, who: addressKey(ip) },
-  ])

@@ -8,9 +8,9 @@ import * as users from '../directory/users.ts'
 import type { Attempt } from './attempt.ts'
 import * as challenges from './challenges.ts'
 import { faultWord, identifierError, type Word } from './form.ts'
-import { addressKey, take } from './limits.ts'
 import { refusePassword } from './passwords.ts'
 import type { Scene } from './scene.ts'
+import { maySend } from './sending.ts'
 
 type Registration = NonNullable<Attempt['registration']>
 
@@ -32,7 +32,7 @@ export const register = async (
   const weak = wantsPassword ? refusePassword(password, pool, context) : undefined
   if (weak) errors.password = weak
   if (!identifier || Object.keys(errors).length > 0) return { errors }
-  if (!(await mayRegister(scene, pool, identifier))) return { alert: { key: 'alert.resend_wait' } }
+  if (!(await maySend(scene, pool, identifier.value))) return { alert: { key: 'alert.resend_wait' } }
   const passwordHash = wantsPassword ? await scene.services.passwords.hash(password) : undefined
   return { registration: await begin(scene, attempt, pool, { identifier, profile, passwordHash }) }
 }
@@ -44,7 +44,7 @@ export const resend = async (
   pool: Pool,
   registration: Registration,
 ): Promise<Registration | undefined> => {
-  if (!(await mayRegister(scene, pool, registration.identifier))) return undefined
+  if (!(await maySend(scene, pool, registration.identifier.value))) return undefined
   return begin(scene, attempt, pool, registration)
 }
 
@@ -108,9 +108,3 @@ const boundTo = (scene: Scene, attempt: Attempt, { identifier }: { identifier: I
   attempt.id,
   scene.client?.id,
 ]
-
-const mayRegister = ({ services, workspace, ip }: Scene, pool: Pool, { value }: Identifier): Promise<boolean> =>
-  take(services.db, services.clock.now(), [
-    { kind: 'recipient', scope: pool.id, who: services.keyring.hmac('recipient', value) },
-    { kind: 'registrations', scope: workspace.id, who: addressKey(ip) },
-  ])

@@ -3,8 +3,8 @@ import { post } from '../../directory/outbox.ts'
 import * as users from '../../directory/users.ts'
 import * as challenges from '../challenges.ts'
 import { codeField } from '../form.ts'
-import { addressKey, take } from '../limits.ts'
 import type { Subject } from '../pools/pool.ts'
+import { maySend } from '../sending.ts'
 import type { Asking, Method } from './method.ts'
 
 const sent = z.object({ challenge: z.string() })
@@ -21,7 +21,7 @@ export const emailCode: Method<z.infer<typeof sent>> = {
     const { scene, pool, subject } = at
     const { services } = scene
     const to = addressOf(subject)
-    if (!(await maySend(at, to ?? subject.identifier.value))) return undefined
+    if (!(await maySend(scene, pool, to ?? subject.identifier.value))) return undefined
     return services.db.transaction().execute(async (trx) => {
       const userId = subject.is === 'user' ? subject.user.id : undefined
       const { id, code } = await challenges.issue(trx, services, pool, {
@@ -66,12 +66,3 @@ const boundTo = ({ scene, attempt, subject }: Asking) => [
   attempt.id,
   scene.client?.id,
 ]
-
-const maySend = ({ scene, pool }: Asking, recipient: string): Promise<boolean> => {
-  const { db, clock, keyring } = scene.services
-  const counters = [
-    { kind: 'recipient', scope: pool.id, who: keyring.hmac('recipient', recipient) },
-    { kind: 'sender', scope: scene.workspace.id, who: addressKey(scene.ip) },
-  ] as const
-  return take(db, clock.now(), counters)
-}
