@@ -16,6 +16,9 @@ export interface Foundation {
 /** What has to be closed again, in the order of opening. */
 export type Closing = (() => Promise<void>)[]
 
+/** A foundation whose database may be behind, or away. */
+export type Ground = Omit<Foundation, 'migrated'>
+
 /** Opens the database, the embedded one where none is configured, and migrates it. */
 export const openFoundation = async (
   wanted: Config,
@@ -23,12 +26,23 @@ export const openFoundation = async (
   closing: Closing,
   onStatement?: (text: string) => void,
 ): Promise<Foundation> => {
+  const ground = await openGround(wanted, log, closing, onStatement)
+  return { ...ground, migrated: await migrate(ground.connection) }
+}
+
+/** The same without migrating: nothing is connected yet where a database is configured. */
+export const openGround = async (
+  wanted: Config,
+  log: Log,
+  closing: Closing,
+  onStatement?: (text: string) => void,
+): Promise<Ground> => {
   const config = { ...wanted, secrets: await secretsOf(wanted) }
   const url = config.databaseUrl ?? (await openEmbedded(config, log, closing))
   const connection = connect(url, { max: 10, ...(onStatement ? { onStatement } : {}) })
   closing.push(connection.close)
   connection.pool.on('error', (error) => log.warn({ err: error }, 'a database connection broke'))
-  return { config, connection, migrated: await migrate(connection) }
+  return { config, connection }
 }
 
 /** Closes everything, the last opened first. */

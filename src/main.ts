@@ -6,6 +6,7 @@ enableCompileCache()
 const { ConfigError, readConfig } = await import('./config.ts')
 const { start } = await import('./start.ts')
 const { addresses } = await import('./pages/development.ts')
+const { findFirstOperator } = await import('./setup.ts')
 
 const fail = (error: unknown): never => {
   const known = error instanceof ConfigError || (error as { code?: string }).code === 'EADDRINUSE'
@@ -13,21 +14,33 @@ const fail = (error: unknown): never => {
   process.exit(1)
 }
 
-const running = await (async () => start(readConfig()))().catch(fail)
+const starting = (async () => start(readConfig()))()
 
 let stopping = false
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
     if (stopping) return
     stopping = true
-    running.stop().then(() => process.exit(0), fail)
+    // A start under way is let come to its end: the database it began would outlive it.
+    starting.then(({ stop }) => stop()).then(() => process.exit(0), fail)
   })
 }
 
+const running = await starting.catch(fail)
+
+// Whoever stops it now has closed the database already.
+const first = await findFirstOperator(running.services).catch((error) =>
+  stopping ? { is: 'known' as const } : fail(error),
+)
+
 if (running.services.config.env === 'production') {
   console.error(`Lido answers at ${running.url}`)
+  if (first.is === 'wanted')
+    console.error('There is no operator yet. Make the first one: npm run lido -- invite-admin you@example.org')
 } else {
   console.error(`\nLido is ready.\n`)
   for (const { address, what } of addresses(running.url)) console.error(`  ${address.padEnd(64)} ${what}`)
+  if (first.is === 'invited')
+    console.error(`\n  First operator: open this once, until ${first.expiresAt.toISOString()}\n  ${first.link}`)
   console.error('')
 }

@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
 import * as clients from './directory/clients.ts'
 import * as connections from './directory/connections.ts'
-import { allScopes } from './directory/operators.ts'
+import { readIdentifier } from './directory/identifiers.ts'
+import * as operatorInvitations from './directory/operator-invitations.ts'
+import * as operators from './directory/operators.ts'
 import * as pools from './directory/pools.ts'
 import * as workspaces from './directory/workspaces.ts'
 import * as keys from './oidc/keys.ts'
@@ -9,13 +11,40 @@ import type { Services } from './services.ts'
 
 /** Makes what every installation has: the admin workspace with its pool, and the machine client of the environment. */
 export const setUp = async (services: Services): Promise<void> => {
-  const admin = await ensureWorkspace(services, {
-    workspace: { slug: 'admin', name: 'Administration' },
-    pool: { slug: 'administrators', name: 'Administrators' },
-  })
+  const admin = await ensureAdministration(services)
   const { bootstrapClient } = services.config
   if (bootstrapClient) await ensureMachine(services, admin, bootstrapClient)
 }
+
+/** What making and inviting takes; a command has no more. */
+type Tools = Pick<Services, 'config' | 'clock' | 'db' | 'keyring'>
+
+/** Makes the admin workspace and the pool of administrators where they are missing; answers the workspace's id. */
+export const ensureAdministration = (tools: Tools): Promise<string> =>
+  ensureWorkspace(tools, {
+    workspace: { slug: workspaces.adminSlug, name: 'Administration' },
+    pool: { slug: operators.poolSlug, name: 'Administrators' },
+  })
+
+/** Whether there is somebody to operate, or how they come to be. */
+export type FirstOperator = { is: 'known' } | { is: 'wanted' } | { is: 'invited'; link: string; expiresAt: Date }
+
+/**
+ * Looks for an operator, or an owner who is invited. Development invites a made-up one where there is neither, with a new
+ * link at each start; nothing is mailed.
+ */
+export const findFirstOperator = ({ config, clock, db, keyring }: Tools): Promise<FirstOperator> =>
+  db.transaction().execute(async (trx) => {
+    const at = clock.now()
+    await operators.lock(trx)
+    const identifier = config.env === 'production' ? undefined : readIdentifier('admin@example.org', ['email'])
+    if (await operators.exist(trx)) return { is: 'known' }
+    if (await operatorInvitations.isOwnerInvited(trx, at, identifier)) return { is: 'known' }
+    if (!identifier) return { is: 'wanted' }
+    const wanted = { identifier, role: 'owner', silent: true } as const
+    const { link, expiresAt } = await operatorInvitations.invite(trx, at, { config, keyring }, wanted)
+    return { is: 'invited', link, expiresAt }
+  })
 
 /** Makes what development mode shows: a workspace that is open to registration, and an application in it. */
 export const setUpDemo = async (services: Services): Promise<void> => {
@@ -49,7 +78,7 @@ interface Wanted {
 }
 
 // Two nodes may start at once: the lock lets one of them make it all, and the other find it.
-const ensureWorkspace = ({ db, clock, keyring }: Services, wanted: Wanted): Promise<string> =>
+const ensureWorkspace = ({ db, clock, keyring }: Tools, wanted: Wanted): Promise<string> =>
   db.transaction().execute(async (trx) => {
     const now = clock.now()
     const known = await findId(trx, wanted.workspace.slug)
@@ -71,24 +100,33 @@ const ensureMachine = (services: Services, workspaceId: string, { id, secret }: 
     client_name: 'Bootstrap',
     token_endpoint_auth_method: 'client_secret_basic',
     grant_types: ['client_credentials'],
-    resources: { [`${services.config.publicUrl}/api/v1`]: allScopes },
+    resources: { [`${services.config.publicUrl}/api/v1`]: operators.allScopes },
   })
 
 type NewClient = Parameters<typeof clients.create>[3]
 
-const ensureClient = async ({ db, clock }: Services, workspaceId: string, wanted: NewClient): Promise<void> => {
-  const { id, secret, ...metadata } = wanted
-  const known = await clients.find(db, workspaceId, id)
-  if (!known) {
-    await clients.create(db, clock.now(), workspaceId, wanted).catch(ignoreConflict)
-    return
-  }
-  if (clients.differs(known, metadata, secret)) await clients.replace(db, workspaceId, id, metadata, secret)
-}
+const ensureClient = ({ db, clock }: Services, workspaceId: string, wanted: NewClient): Promise<void> =>
+  db.transaction().execute(async (trx) => {
+    await lock(trx)
+    const { id, secret, ...metadata } = wanted
+    const known = await clients.find(trx, workspaceId, id)
+    if (!known) {
+      await clients.create(trx, clock.now(), workspaceId, wanted)
+      return
+    }
+    const all = { ...metadata, ...reachedAt(known.metadata, metadata) }
+    if (clients.differs(known, all, secret)) await clients.replace(trx, workspaceId, id, all, secret)
+  })
 
-const ignoreConflict = (error: unknown) => {
-  if ((error as { code?: string }).code !== 'conflict') throw error
-}
+type Reached = Pick<NewClient, 'redirect_uris' | 'post_logout_redirect_uris'>
+
+// Two development servers on one database differ in their port; the demo application is reached at both.
+const reachedAt = (known: Reached, wanted: Reached): Reached => ({
+  redirect_uris: [...new Set([...(known.redirect_uris ?? []), ...(wanted.redirect_uris ?? [])])],
+  post_logout_redirect_uris: [
+    ...new Set([...(known.post_logout_redirect_uris ?? []), ...(wanted.post_logout_redirect_uris ?? [])]),
+  ],
+})
 
 const findId = async (db: Services['db'], slug: string): Promise<string | undefined> =>
   (await db.selectFrom('workspaces').select('id').where('slug', '=', slug).executeTakeFirst())?.id

@@ -7,6 +7,9 @@ import { nextVersion } from './version.ts'
 
 export type OperatorRole = 'owner' | 'admin' | 'helpdesk' | 'viewer'
 
+/** The pool whose users may be operators. */
+export const poolSlug = 'administrators'
+
 /** A user of the administrators' pool who may operate; limited to some workspaces and pools where those are named. */
 export interface Operator {
   poolId: string
@@ -35,6 +38,9 @@ export interface OperatorRecord extends Operator {
   createdAt: Date
   updatedAt: Date
 }
+
+/** Whether anybody is an operator. */
+export const exist = async (db: Db): Promise<boolean> => (await records(db).limit(1).executeTakeFirst()) !== undefined
 
 /** Operators by user id, after the one called `after`. */
 export const list = async (
@@ -159,8 +165,8 @@ const roles: Record<OperatorRole, ReadonlySet<string>> = {
   viewer: new Set(reading),
 }
 
-// Of two owners who remove each other at once, the second waits here, and then finds that they are the last.
-const lock = async (db: Db): Promise<void> => {
+/** Lets one transaction at a time change operators: of two owners who remove each other, the second finds it is the last. */
+export const lock = async (db: Db): Promise<void> => {
   await sql`select pg_advisory_xact_lock(hashtext('lido.operators'))`.execute(db)
 }
 

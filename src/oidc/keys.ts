@@ -124,6 +124,56 @@ export const load = async (db: Db, keyring: Keyring, at: Date, workspaceId: stri
   return { jwks: { keys }, changesAt }
 }
 
+/** How a workspace's published keys fare under the secrets of now. */
+export interface KeyHealth {
+  workspace: string
+  /** Whether every algorithm has a key that signs now. */
+  signing: boolean
+  /** Keys that no secret opens. */
+  shut: number
+  /** Keys that only a secret opens which is not the newest. */
+  older: number
+}
+
+/** Tries to open every key that is published now, of every workspace; `newest` is a keyring of the newest secret alone. */
+export const examine = async (
+  db: Db,
+  { keyring, newest }: { keyring: Keyring; newest: Keyring },
+  at: Date,
+): Promise<KeyHealth[]> => {
+  const rows = await db
+    .selectFrom('workspaces')
+    .leftJoin('signingKeys', (join) =>
+      join
+        .onRef('workspaceId', '=', 'workspaces.id')
+        .on((eb) => eb.or([eb('publishedUntil', 'is', null), eb('publishedUntil', '>', at)])),
+    )
+    .select(['workspaces.id as workspaceId', 'slug', 'signingKeys.id', 'alg', 'privateSealed'])
+    .select(['signsFrom', 'signsUntil', 'publishedUntil'])
+    .orderBy('slug')
+    .execute()
+  return [...Map.groupBy(rows, ({ slug }) => slug)].map(([workspace, found]) => {
+    const own = found.flatMap(({ id, alg, privateSealed, signsFrom, workspaceId, ...times }) =>
+      id && alg && privateSealed && signsFrom
+        ? { alg, sealed: privateSealed, context: contextOf(workspaceId, id), signsFrom, ...times }
+        : [],
+    )
+    const signing = new Set(own.filter((key) => stateOf(key, at) === 'signing').map(({ alg }) => alg))
+    const shut = own.filter((key) => !opens(keyring, key)).length
+    const older = own.filter((key) => !opens(newest, key)).length - shut
+    return { workspace, signing: algorithms.every((alg) => signing.has(alg)), shut, older }
+  })
+}
+
+const opens = (keyring: Keyring, { sealed, context }: { sealed: string; context: string }): boolean => {
+  try {
+    keyring.open(sealed, context)
+    return true
+  } catch {
+    return false
+  }
+}
+
 const insert = async (db: Db, keyring: Keyring, workspaceId: string, signsFrom: Date): Promise<void> => {
   const made = await Promise.all(algorithms.map(async (alg) => ({ alg, key: await privateKey[alg]() })))
   const rows = made.map(({ alg, key }) => {

@@ -49,6 +49,16 @@ export const openMessages = ({
   }
 }
 
+/** Connects to a mail server and signs in to it, sending nothing. Rejects with what the server or the network said. */
+export const tryMailServer = async (url: string): Promise<void> => {
+  const transport = await openTransport(url)
+  try {
+    await transport.verify()
+  } finally {
+    transport.close()
+  }
+}
+
 type Send = (message: Message) => Promise<void>
 
 /** Milliseconds; parameters of SMTP_URL go before them. */
