@@ -5,6 +5,7 @@ import { type Connection, connect } from './db/connect.ts'
 import { type Hot, hotSettings, openHot } from './db/hot.ts'
 import { pendingMigrations } from './db/migrate.ts'
 import { sweep } from './db/sweep.ts'
+import { importUsers } from './directory/imports.ts'
 import { sendMessage } from './directory/outbox.ts'
 import { openDoor } from './door.ts'
 import { type Closing, closeAll, openFoundation } from './foundation.ts'
@@ -63,6 +64,7 @@ const open = async (wanted: Config, options: StartOptions, closing: Closing): Pr
   closing.push(changes.close)
   const hot = connect(databaseUrl, { max: 8, settings: hotSettings, onStatement: counted })
   closing.push(hot.close)
+  metrics.observe({ passwords: passwords.state, pool: () => countConnections([connection, hot]) })
   const services = openServices({ config, clock, log, metrics, connection, hot: openHot(hot.pool), passwords })
   await setUp(services)
   if (config.env !== 'production') await setUpDemo(services)
@@ -92,13 +94,15 @@ interface Opened {
 }
 
 const openServices = ({ config, clock, log, metrics, connection, hot, passwords }: Opened): Services => {
-  const { db, pool } = connection
-  metrics.observe({
-    passwords: passwords.state,
-    pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
-  })
+  const { db } = connection
   const fetch = openFetch({ allow: config.egressAllow })
   return { config, clock, db, hot, keyring: openKeyring(config.secrets), passwords, fetch, log, metrics }
+}
+
+const countConnections = (connections: Connection[]) => {
+  const sum = (count: 'totalCount' | 'idleCount' | 'waitingCount') =>
+    connections.reduce((all, { pool }) => all + pool[count], 0)
+  return { total: sum('totalCount'), idle: sum('idleCount'), waiting: sum('waitingCount') }
 }
 
 const openJobs = (services: Services, connectionString: string) => {
@@ -110,7 +114,7 @@ const openJobs = (services: Services, connectionString: string) => {
     ...(config.smsUrl ? { smsUrl: config.smsUrl } : {}),
     ...(config.env === 'production' ? {} : { inbox: (message: Message) => keepInInbox(services, message) }),
   })
-  const tasks = { send_message: sendMessage({ keyring, messages }) }
+  const tasks = { send_message: sendMessage({ keyring, messages }), import_users: importUsers(services) }
   return startJobs({ connectionString, tasks, log, metrics })
 }
 

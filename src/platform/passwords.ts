@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import * as argon2 from '@node-rs/argon2'
+import { readHash } from './foreign-hashes.ts'
 import { Problem } from './problem.ts'
 
 /**
@@ -10,7 +11,10 @@ import { Problem } from './problem.ts'
  */
 export interface Passwords {
   hash(password: string): Promise<string>
-  /** False too where there is no hash, or one that cannot be read; that takes as long as a wrong password. */
+  /**
+   * False too where there is no hash, or one that cannot be read; that takes as long as a wrong password. A hash that
+   * another system made takes its own time, until the sign-in that replaces it.
+   */
   verify(hash: string | undefined, password: string): Promise<boolean>
   /** Whether a hash is weaker than those made today. */
   needsRehash(hash: string): boolean
@@ -37,7 +41,7 @@ export const openPasswords = ({
     },
     verify: async (hash, password) => {
       const text = prepare(password)
-      return inTurn(() => matches(hash ?? dummy, text, dummy))
+      return inTurn(() => matches(hash ?? dummy, text, password, dummy))
     },
     needsRehash,
     state,
@@ -66,13 +70,20 @@ const dummyHash = (): string => {
   return `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=${parallelism}$${part(16)}$${part(outputLen)}`
 }
 
-const matches = async (hash: string, text: string, dummy: string): Promise<boolean> => {
+const matches = async (hash: string, text: string, typed: string, dummy: string): Promise<boolean> => {
   try {
-    return await argon2.verify(hash, text)
+    return await (hash.startsWith('$argon2') ? argon2.verify(hash, text) : matchesForeign(hash, text, typed))
   } catch {
     await argon2.verify(dummy, text)
     return false
   }
+}
+
+// Other systems mostly hash a text in whichever form it came.
+const matchesForeign = async (hash: string, text: string, typed: string): Promise<boolean> => {
+  const reading = readHash(hash)
+  if (reading.is === 'refused') throw new Error(reading.why)
+  return (await reading.matches(text)) || (typed !== text && (await reading.matches(typed)))
 }
 
 const needsRehash = (hash: string): boolean => {

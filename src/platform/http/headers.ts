@@ -4,7 +4,6 @@ import type { Context } from 'koa'
 interface PageHeaders {
   /** Where forms of the page may lead besides this origin: the client's redirect. */
   formAction?: readonly string[]
-  https: boolean
   /** Whether the address itself holds a token that no other page may see. */
   secretAddress?: boolean
 }
@@ -13,7 +12,7 @@ interface PageHeaders {
  * The headers of a page with a person's data on it (security.md 33, 73). Answers the nonce that its one style element
  * needs.
  */
-export const setPageHeaders = (ctx: Context, { formAction = [], https, secretAddress }: PageHeaders): string => {
+export const setPageHeaders = (ctx: Context, { formAction = [], secretAddress }: PageHeaders = {}): string => {
   const nonce = randomBytes(16).toString('base64')
   const policy = [
     "default-src 'none'",
@@ -30,6 +29,5 @@ export const setPageHeaders = (ctx: Context, { formAction = [], https, secretAdd
   ctx.set('X-Frame-Options', 'DENY')
   ctx.set('Cross-Origin-Opener-Policy', 'same-origin')
   ctx.set('Permissions-Policy', 'camera=(), geolocation=(), microphone=()')
-  if (https) ctx.set('Strict-Transport-Security', 'max-age=63072000; includeSubDomains')
   return nonce
 }

@@ -1,0 +1,33 @@
+import { z } from 'zod'
+import * as audit from '../../directory/audit.ts'
+import { byOf, demand } from '../access.ts'
+import { exportTypes, writeUsers } from '../export-body.ts'
+import { getPool } from '../reach.ts'
+import { type Route, route } from '../route.ts'
+
+export const exportRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: '/pools/{pool}/exports',
+    name: 'exportUsers',
+    summary: 'Export every user as CSV or NDJSON; password hashes need `exports:write`',
+    scope: 'exports:read',
+    params: z.strictObject({ pool: z.string().describe('Slug or id') }),
+    query: z.strictObject({
+      format: z.enum(['ndjson', 'csv']).default('ndjson'),
+      hashes: z.enum(['true', 'false']).default('false').describe('Whether password hashes go along'),
+    }),
+    download: Object.values(exportTypes),
+    status: 200,
+    async handle(call) {
+      const { services, actor, at, query } = call
+      const pool = await getPool(call, call.params.pool)
+      const withHashes = query.hashes === 'true'
+      if (withHashes) demand(actor, 'exports:write')
+      const data = { by: byOf(actor), format: query.format, hashes: withHashes }
+      await audit.record(services.db, at, { poolId: pool.id }, { type: 'export.started', data })
+      const stream = writeUsers(services.db, pool, query.format, withHashes)
+      return { type: exportTypes[query.format], filename: `${pool.slug}.${query.format}`, stream }
+    },
+  }),
+]

@@ -1,0 +1,112 @@
+import { z } from 'zod'
+import * as imports from '../../directory/imports.ts'
+import { Problem } from '../../platform/problem.ts'
+import { byOf, may } from '../access.ts'
+import { importTypes, readRows } from '../import-body.ts'
+import { pageOf, readCursor } from '../list.ts'
+import { getPool } from '../reach.ts'
+import { listOf, listQuery, type Route, route } from '../route.ts'
+
+const progress = z.strictObject({
+  id: z.uuid(),
+  state: z.enum(['receiving', 'running', 'done']),
+  dry_run: z.boolean(),
+  on_duplicate: z.enum(['skip', 'update', 'fail']),
+  rows: z.int().describe('How many there are'),
+  position: z.int().describe('How many of them are done'),
+  created: z.int(),
+  updated: z.int(),
+  skipped: z.int(),
+  failed: z.int(),
+  created_at: z.iso.datetime(),
+  finished_at: z.iso.datetime().nullable(),
+})
+const answered = progress.extend({
+  errors: z
+    .array(z.strictObject({ row: z.int(), reasons: z.array(z.string()) }))
+    .describe('Why rows failed, the first thousand; the first row after a header is 1'),
+})
+
+const ofPool = z.strictObject({ pool: z.string().describe('Slug or id') })
+const flag = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((text) => text === 'true')
+
+export const importRoutes: Route[] = [
+  route({
+    method: 'POST',
+    path: '/pools/{pool}/imports',
+    name: 'createImport',
+    summary: 'Import users from CSV or NDJSON; groups need `groups:write` too',
+    scope: 'imports:write',
+    params: ofPool,
+    query: z.strictObject({
+      dry_run: flag.describe('Check and count everything, and change nothing'),
+      on_duplicate: z.enum(['skip', 'update', 'fail']).default('skip').describe('What becomes of users who are there'),
+    }),
+    upload: importTypes,
+    answer: answered,
+    status: 201,
+    async handle(call) {
+      const { services, actor, query, upload } = call
+      const pool = await getPool(call, call.params.pool)
+      const type = importTypes.find((one) => one === upload.type)
+      if (!type) throw new Problem('unsupported_type', { detail: `Send ${importTypes.join(' or ')}.` })
+      const options = { dryRun: query.dry_run, onDuplicate: query.on_duplicate, withGroups: may(actor, 'groups:write') }
+      const begun = await imports.start(services, pool.id, options, readRows(upload.stream, type), byOf(actor))
+      return { body: importOf(begun), location: `/pools/${pool.slug}/imports/${begun.id}` }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/pools/{pool}/imports',
+    name: 'listImports',
+    summary: 'List imports, the newest first; they are kept for a month',
+    scope: 'imports:read',
+    params: ofPool,
+    query: listQuery({}),
+    answer: listOf(progress),
+    status: 200,
+    async handle(call) {
+      const { db, keyring } = call.services
+      const { limit, cursor } = call.query
+      const pool = await getPool(call, call.params.pool)
+      const list = `imports:${pool.id}`
+      const [before] = readCursor(keyring, list, cursor) ?? []
+      const rows = await imports.list(db, pool.id, { limit: limit + 1, before })
+      return { body: pageOf(rows, { limit, keyring, list, position: ({ id }) => [id], item: progressOf }) }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/pools/{pool}/imports/{id}',
+    name: 'getImport',
+    summary: 'Read how far an import is, and why rows failed',
+    scope: 'imports:read',
+    params: z.strictObject({ ...ofPool.shape, id: z.uuid() }),
+    answer: answered,
+    status: 200,
+    async handle(call) {
+      const pool = await getPool(call, call.params.pool)
+      return { body: importOf(await imports.get(call.services.db, pool.id, call.params.id)) }
+    },
+  }),
+]
+
+const progressOf = (one: imports.Import): z.input<typeof progress> => ({
+  id: one.id,
+  state: one.state,
+  dry_run: one.dryRun,
+  on_duplicate: one.onDuplicate,
+  rows: one.rows,
+  position: one.position,
+  created: one.created,
+  updated: one.updated,
+  skipped: one.skipped,
+  failed: one.failed,
+  created_at: one.createdAt.toISOString(),
+  finished_at: one.finishedAt?.toISOString() ?? null,
+})
+
+const importOf = (one: imports.Import): z.input<typeof answered> => ({ ...progressOf(one), errors: one.errors })

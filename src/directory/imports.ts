@@ -1,0 +1,215 @@
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { type Db, isUniqueViolation } from '../db/connect.ts'
+import { enqueue } from '../platform/jobs.ts'
+import { Problem } from '../platform/problem.ts'
+import { uuidv7 } from '../platform/secrets.ts'
+import type { Services } from '../services.ts'
+import * as audit from './audit.ts'
+import { applyRows, type Outcome } from './import-batch.ts'
+import { type RawRow, readRow } from './import-rows.ts'
+import * as pools from './pools.ts'
+
+/** How an import is to be done. */
+export interface ImportOptions {
+  /** Everything is checked and counted, and nobody is made or changed. */
+  dryRun: boolean
+  /** What becomes of a row whose user is there already. */
+  onDuplicate: 'skip' | 'update' | 'fail'
+  /** Whether rows may put users into groups. */
+  withGroups: boolean
+}
+
+/** An import with how far it is; `errors` are those of the first thousand rows that failed. */
+export interface Import extends ImportOptions {
+  poolId: string
+  id: string
+  state: 'receiving' | 'running' | 'done'
+  rows: number
+  position: number
+  created: number
+  updated: number
+  skipped: number
+  failed: number
+  errors: { row: number; reasons: string[] }[]
+  createdAt: Date
+  finishedAt: Date | null
+}
+
+type Worker = Pick<Services, 'db' | 'clock'>
+
+const mostRows = 1_000_000
+const mostErrors = 1_000
+const batchRows = 200
+const keptDays = 30
+
+/**
+ * Takes in the rows of an import and starts it; nothing of them is in memory longer than a few hundred take to write.
+ * Throws `unprocessable` where there is no row, `too_large` where there are too many; what reading them throws ends it.
+ */
+export const start = async (
+  { db, clock }: Worker,
+  poolId: string,
+  options: ImportOptions,
+  rows: AsyncIterable<RawRow>,
+  by: audit.By,
+): Promise<Import> => {
+  const at = clock.now()
+  const id = uuidv7(at)
+  const startedBy = JSON.stringify(by)
+  const expiresAt = inDays(at, 1)
+  await db
+    .insertInto('imports')
+    .values({ poolId, id, state: 'receiving', ...options, startedBy, createdAt: at, expiresAt })
+    .execute()
+  try {
+    const count = await receive(db, poolId, id, rows)
+    if (count === 0) throw new Problem('unprocessable', { detail: 'There is no row to import.' })
+    await db.transaction().execute(async (trx) => {
+      await trx
+        .updateTable('imports')
+        .set({ state: 'running', rows: count, expiresAt: inDays(at, keptDays) })
+        .where('poolId', '=', poolId)
+        .where('id', '=', id)
+        .execute()
+      const data = { by, import: id, rows: count, dry_run: options.dryRun }
+      await audit.record(trx, at, { poolId }, { type: 'import.started', data })
+      await enqueue(trx, 'import_users', { pool: poolId, id })
+    })
+  } catch (error) {
+    await db.deleteFrom('imports').where('poolId', '=', poolId).where('id', '=', id).execute()
+    throw error
+  }
+  return get(db, poolId, id)
+}
+
+/** An import of a pool. Throws `not_found`. */
+export const get = async (db: Db, poolId: string, id: string): Promise<Import> => {
+  const row = await imports(db).where('poolId', '=', poolId).where('id', '=', id).executeTakeFirst()
+  if (!row) throw new Problem('not_found')
+  return row
+}
+
+/** Imports of a pool, the newest first, before the one called `before`. */
+export const list = (
+  db: Db,
+  poolId: string,
+  { limit, before }: { limit: number; before: string | undefined },
+): Promise<Import[]> =>
+  imports(db)
+    .where('poolId', '=', poolId)
+    .$if(before !== undefined, (query) => query.where('id', '<', before ?? ''))
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+
+/**
+ * The job that works on an import, batch by batch. It gives way to itself before its deadline; one that dies goes on
+ * after the last batch that was committed.
+ */
+export const importUsers =
+  (services: Worker, budgetMs = 20_000) =>
+  async (payload: unknown): Promise<void> => {
+    const { pool, id } = z.object({ pool: z.uuid(), id: z.uuid() }).parse(payload)
+    const began = performance.now()
+    while (performance.now() - began < budgetMs) if (!(await workOn(services, pool, id))) return
+    await enqueue(services.db, 'import_users', { pool, id })
+  }
+
+/** Works on the next batch of an import; answers whether there is more. */
+export const workOn = async (services: Worker, poolId: string, id: string): Promise<boolean> => {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await services.db.transaction().execute((trx) => workAlone(trx, services.clock.now(), poolId, id))
+    } catch (error) {
+      // Somebody took one of the identifiers in between, which the next try sees.
+      if (tries === 3 || !(isUniqueViolation(error) || error instanceof Problem)) throw error
+    }
+  }
+}
+
+const workAlone = async (db: Db, at: Date, poolId: string, id: string): Promise<boolean> => {
+  const run = await db
+    .selectFrom('imports')
+    .selectAll()
+    .where('poolId', '=', poolId)
+    .where('id', '=', id)
+    .where('state', '=', 'running')
+    .forUpdate()
+    .executeTakeFirst()
+  const pool = await pools.findById(db, poolId)
+  if (!run || !pool) return false
+  const waiting = await db
+    .selectFrom('importRows')
+    .select(['number', 'row'])
+    .where('poolId', '=', poolId)
+    .where('importId', '=', id)
+    .where('number', '>', run.position)
+    .orderBy('number')
+    .limit(batchRows)
+    .execute()
+  const rows = waiting.map(({ number, row }) => ({ number, read: readRow(pool, row as unknown as RawRow) }))
+  const by = run.startedBy as unknown as audit.By
+  const outcomes = await applyRows(db, at, pool, { ...run, by }, rows)
+  const position = outcomes.at(-1)?.number ?? run.rows
+  await db
+    .deleteFrom('importRows')
+    .where('poolId', '=', poolId)
+    .where('importId', '=', id)
+    .where('number', '<=', position)
+    .execute()
+  const done = position >= run.rows
+  const counts = countsOf(run, outcomes)
+  const fresh = outcomes.flatMap(({ number, is, reasons = [] }) => (is === 'failed' ? [{ row: number, reasons }] : []))
+  const kept = fresh.slice(0, mostErrors - run.errors.length)
+  await db
+    .updateTable('imports')
+    .set({ position, ...counts, ...(done ? { state: 'done', finishedAt: at, expiresAt: inDays(at, keptDays) } : {}) })
+    .$if(kept.length > 0, (query) => query.set({ errors: JSON.stringify([...run.errors, ...kept]) }))
+    .where('poolId', '=', poolId)
+    .where('id', '=', id)
+    .execute()
+  if (done) {
+    await db.deleteFrom('importSeen').where('poolId', '=', poolId).where('importId', '=', id).execute()
+    await audit.record(db, at, { poolId }, { type: 'import.finished', data: { by, import: id, ...counts } })
+  }
+  return !done
+}
+
+const countsOf = (run: Pick<Import, Outcome['is']>, outcomes: Outcome[]) => {
+  const plus = (is: Outcome['is']) => run[is] + outcomes.filter((one) => one.is === is).length
+  return { created: plus('created'), updated: plus('updated'), skipped: plus('skipped'), failed: plus('failed') }
+}
+
+const receive = async (db: Db, poolId: string, importId: string, rows: AsyncIterable<RawRow>): Promise<number> => {
+  let count = 0
+  let batch: { number: number; row: string }[] = []
+  let characters = 0
+  const write = async () => {
+    await sql`
+      insert into import_rows (pool_id, import_id, number, "row")
+      select ${poolId}, ${importId}, number, text::jsonb
+      from unnest(${batch.map(({ number }) => number)}::int[], ${batch.map(({ row }) => row)}::text[]) as t (number, text)
+    `.execute(db)
+    batch = []
+    characters = 0
+  }
+  for await (const raw of rows) {
+    count += 1
+    if (count > mostRows) throw new Problem('too_large', { detail: `An import has at most ${mostRows} rows.` })
+    const row = JSON.stringify(raw)
+    batch.push({ number: count, row })
+    characters += row.length
+    if (batch.length === 500 || characters > 1_000_000) await write()
+  }
+  if (batch.length > 0) await write()
+  return count
+}
+
+const imports = (db: Db) =>
+  db
+    .selectFrom('imports')
+    .select(['poolId', 'id', 'state', 'dryRun', 'onDuplicate', 'withGroups', 'rows', 'position'])
+    .select(['created', 'updated', 'skipped', 'failed', 'errors', 'createdAt', 'finishedAt'])
+
+const inDays = (at: Date, days: number): Date => new Date(at.getTime() + days * 86_400_000)
