@@ -65,12 +65,14 @@ export const openAccess = (services: Services, changes: Changes): Access => {
 }
 
 /** Throws `forbidden` where the actor's scopes do not reach. */
-export const demand = ({ scopes }: Actor, scope: string): void => {
+export const demand = (actor: Actor, scope: string): void => {
+  if (!may(actor, scope)) throw new Problem('forbidden', { detail: `This needs the scope "${scope}".` })
+}
+
+/** Whether the actor's scopes reach; whoever may write a resource may read it. */
+export const may = ({ scopes }: Actor, scope: string): boolean => {
   const [resource] = scope.split(':')
-  // Whoever may write a resource may read it.
-  const reaches =
-    scopes.has('admin') || scopes.has(scope) || (scope.endsWith(':read') && scopes.has(`${resource}:write`))
-  if (!reaches) throw new Problem('forbidden', { detail: `This needs the scope "${scope}".` })
+  return scopes.has('admin') || scopes.has(scope) || (scope.endsWith(':read') && scopes.has(`${resource}:write`))
 }
 
 /** Throws `forbidden` for whoever may only see some workspaces or pools: what belongs to none is not theirs to make. */

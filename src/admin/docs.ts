@@ -33,7 +33,7 @@ interface Operation {
 /** Draws the OpenAPI document as a page, by our own template and without a script. */
 export const showDocs = (ctx: Context, { config }: Services, document: Json): void => {
   const words = wordsFor(chooseLanguage({ acceptLanguage: ctx.get('Accept-Language') }))
-  const nonce = setPageHeaders(ctx, { https: config.publicUrl.startsWith('https:') })
+  const nonce = setPageHeaders(ctx)
   ctx.set('Content-Language', words.lang)
   ctx.type = 'html'
   const resource = `${config.publicUrl}/api/v1`

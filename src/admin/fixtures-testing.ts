@@ -13,6 +13,9 @@ export interface ApiAnswer {
   body: Record<string, unknown> & { items?: Record<string, unknown>[]; id?: string }
 }
 
+const isJson = ({ headers }: Response): boolean =>
+  /^application\/(problem\+)?json\b/.test(headers.get('Content-Type') ?? '')
+
 const id = 'bootstrap'
 const secret = 'a-bootstrap-secret-that-only-this-test-knows'
 
@@ -48,7 +51,7 @@ export const adminLido = async (env: Record<string, string> = {}): Promise<Admin
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const text = await response.text()
-    return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : {} }
+    return { status: response.status, headers: response.headers, body: isJson(response) ? JSON.parse(text) : { text } }
   }
   return { ...lido, token, call }
 }

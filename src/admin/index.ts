@@ -10,7 +10,7 @@ import { once } from './idempotency.ts'
 import { type Json, openapiOf } from './openapi.ts'
 import { readJson } from './parse.ts'
 import { resources } from './resources/index.ts'
-import type { Answer, Call, Route } from './route.ts'
+import type { Answer, Call, Download, Route } from './route.ts'
 
 const root = '/api/v1'
 
@@ -60,11 +60,21 @@ const serve = async (ctx: Context, services: Services, access: Access, route: Ro
     services,
     at: services.clock.now(),
     ifMatch: ctx.get('If-Match') || undefined,
+    upload: { type: ctx.is([...(route.upload ?? [])]) || undefined, stream: ctx.req },
   }
   const handle = () => route.handle(call as Call<never, never, never>)
+  if (route.download) return sendDownload(ctx, (await handle()) as Download)
+  const answering = handle as () => Promise<Answer<unknown>>
   const key = route.method === 'POST' ? ctx.get('Idempotency-Key') : ''
-  const answer = key ? await once(services, actor, { key, route, request: [ctx.path, sent] }, handle) : await handle()
-  send(ctx, route, answer)
+  // An upload is not kept to be compared: its query and length have to do.
+  const request = route.upload ? [ctx.url, ctx.get('Content-Length')] : [ctx.path, sent]
+  send(ctx, route, key ? await once(services, actor, { key, route, request }, answering) : await answering())
+}
+
+const sendDownload = (ctx: Context, { type, filename, stream }: Download): void => {
+  ctx.set('Content-Type', `${type}; charset=utf-8`)
+  ctx.attachment(filename)
+  ctx.body = stream
 }
 
 const send = (ctx: Context, route: Route, { body, etag, location }: Answer<unknown>): void => {

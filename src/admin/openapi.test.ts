@@ -134,7 +134,9 @@ test('bodies are closed: what is not described is not taken', () => {
   const open = operations().flatMap(({ path, method, operation }) =>
     Object.values(operation.requestBody?.content ?? {}).flatMap(({ schema }) => {
       const alternatives = (schema.anyOf ?? schema.oneOf ?? [schema]) as Json[]
-      return alternatives.every((one) => one.additionalProperties === false) ? [] : [`${method} ${path}`]
+      return alternatives.every((one) => one.additionalProperties === false || one.type === 'string')
+        ? []
+        : [`${method} ${path}`]
     }),
   )
   assert.deepEqual(open, [])

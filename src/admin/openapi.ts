@@ -49,6 +49,7 @@ const operationOf = (route: Route): Json => ({
   security: [{ operator: [route.scope] }],
   parameters: [...parametersOf(route.params, 'path'), ...parametersOf(route.query, 'query'), ...headersOf(route)],
   ...(route.body ? { requestBody: { required: true, content: bodyOf(route) } } : {}),
+  ...(route.upload ? { requestBody: { required: true, content: textsOf(route.upload) } } : {}),
   responses: { [route.status]: successOf(route), ...problemsOf(route) },
 })
 
@@ -99,12 +100,16 @@ const bodyOf = ({ method, body }: Route): Json => {
   return { 'application/merge-patch+json': { schema: patch } }
 }
 
-const successOf = ({ answer, status }: Route): Json => ({
+const textsOf = (types: readonly string[]): Json =>
+  Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' } }]))
+
+const successOf = ({ answer, download, status }: Route): Json => ({
   description: status === 201 ? 'Made' : status === 202 ? 'Begun' : status === 204 ? 'Done' : 'The answer',
+  ...(download ? { content: textsOf(download) } : {}),
   ...(answer ? { content: { 'application/json': { schema: schemaOf(answer, 'output') } } } : {}),
 })
 
-const problemsOf = ({ body, params, query, method }: Route): Json => {
+const problemsOf = ({ body, upload, params, query, method }: Route): Json => {
   const problem = (description: string) => ({
     description,
     content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
@@ -120,7 +125,8 @@ const problemsOf = ({ body, params, query, method }: Route): Json => {
       ? { 409: problem('It clashes with something that exists') }
       : {}),
     ...(method === 'PATCH' || method === 'PUT' ? { 412: problem('It was changed since that ETag') } : {}),
-    ...(body || Object.keys(query.shape).length > 0
+    ...(upload ? { 413: problem('It is too much'), 415: problem('This type of content is not read') } : {}),
+    ...(body || upload || Object.keys(query.shape).length > 0
       ? { 422: problem('Some values are not valid; `errors` says which') }
       : {}),
   }

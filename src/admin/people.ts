@@ -1,7 +1,10 @@
+import { z } from 'zod'
 import { type IdentifierKind, readIdentifier } from '../directory/identifiers.ts'
 import * as invitations from '../directory/invitations.ts'
 import type { Pool } from '../directory/pools.ts'
 import { faultsOf, type ProfileFault } from '../directory/profiles.ts'
+import * as roles from '../directory/roles.ts'
+import * as tenants from '../directory/tenants.ts'
 import * as records from '../directory/user-records.ts'
 import * as users from '../directory/users.ts'
 import * as workspaces from '../directory/workspaces.ts'
@@ -11,7 +14,7 @@ import type { Services } from '../services.ts'
 import { faultWord, type Word } from '../signin/form.ts'
 import { refusePassword } from '../signin/passwords.ts'
 import { type Actor, demand } from './access.ts'
-import { getPool, getWorkspace } from './reach.ts'
+import { amongOf, getPool, getWorkspace } from './reach.ts'
 
 interface Call {
   services: Services
@@ -115,6 +118,33 @@ export const checkParts = (parts: { pointer: string; value: object; faults: Prof
 export const checkGroups = async (db: Services['db'], { id }: Pool, wanted: readonly string[]): Promise<void> => {
   if (!(await users.areGroups(db, id, wanted)))
     throw refuse([{ pointer: '/groups', detail: 'The pool has no such group' }])
+}
+
+/** What may be promised to somebody who is made or invited. */
+export const promised = {
+  roles: z.array(z.uuid()).max(100).default([]).describe('Ids of the roles to have; needs the scope roles:write'),
+  tenant: z
+    .uuid()
+    .nullable()
+    .default(null)
+    .describe('Id of the tenant to belong to, which the roles then count in; needs the scope tenants:write'),
+}
+
+/** Throws `unprocessable` where a promise names what does not exist for this actor, or is not for this pool. */
+export const checkPromise = async (call: Call, pool: Pool, { roles: ids, tenant }: roles.Promised): Promise<void> => {
+  if (ids.length > 0) demand(call.actor, 'roles:write')
+  if (tenant !== null) demand(call.actor, 'tenants:write')
+  const { db } = call.services
+  const found = tenant === null ? undefined : await tenants.find(db, amongOf(call), tenant)
+  if (tenant !== null && !(found && tenants.isFor(found, pool.id)))
+    throw refuse([{ pointer: '/tenant', detail: 'There is no such tenant for this pool' }])
+  const fitting = (await roles.listSome(db, amongOf(call), ids)).filter((role) => roles.mayCount(role, tenant))
+  const faults = ids.flatMap((id, index) =>
+    fitting.some((role) => role.id === id)
+      ? []
+      : [{ pointer: `/roles/${index}`, detail: 'There is no such role, or it is of another tenant' }],
+  )
+  if (faults.length > 0) throw refuse(faults)
 }
 
 // Every sign-in and token reads a profile.

@@ -26,6 +26,10 @@ export const getWorkspace = async ({ services, actor }: Caller, slugOrId: string
   return workspace
 }
 
+/** The ids of the only pools that exist for this actor; undefined where all do. */
+export const amongOf = ({ actor }: Pick<Caller, 'actor'>): readonly string[] | undefined =>
+  actor.pools && [...actor.pools]
+
 /** The ETag of something people edit: it changes with every change. */
 export const etagOf = ({ updatedAt }: { updatedAt: Date }): string => `"${updatedAt.getTime().toString(36)}"`
 

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { Services } from '../services.ts'
 import type { Actor } from './access.ts'
@@ -12,6 +13,15 @@ export interface Call<Params, Query, Body> {
   at: Date
   /** The ETag that the caller's change is meant for, if it named one (RFC 9110 section 13.1.1). */
   ifMatch: string | undefined
+  /** The body of a route that reads its own, with which of its types it is. */
+  upload: { type: string | undefined; stream: Readable }
+}
+
+/** What a route answers that is sent as it is made. */
+export interface Download {
+  type: string
+  filename: string
+  stream: Readable
 }
 
 /** What a handler answers with; `body` is checked against the route's answer, so nothing leaks by accident. */
@@ -43,12 +53,16 @@ interface Definition<
   query?: Q
   /** Of a patch, what the whole record is after it: the handler gets the patch as sent and uses `patchedBy`. */
   body?: B
+  /** Instead of a body: the types of an upload, which the handler reads as it comes. */
+  upload?: readonly string[]
+  /** Instead of an answer: the types of a download, which the handler answers as it is made. */
+  download?: readonly string[]
   /** Absent where nothing is answered (204). */
   answer?: A
   status: 200 | 201 | 202 | 204
   handle(
     call: Call<z.output<P>, z.output<Q>, M extends 'PATCH' ? Record<string, unknown> : z.output<B>>,
-  ): Promise<Answer<z.input<A>>>
+  ): Promise<Answer<z.input<A>> | Download>
 }
 
 /** A route as the router, the OpenAPI document and the tests read it. */
@@ -61,9 +75,11 @@ export interface Route {
   params: z.ZodObject
   query: z.ZodObject
   body: z.ZodType | undefined
+  upload: readonly string[] | undefined
+  download: readonly string[] | undefined
   answer: z.ZodType | undefined
   status: number
-  handle(call: Call<never, never, never>): Promise<Answer<unknown>>
+  handle(call: Call<never, never, never>): Promise<Answer<unknown> | Download>
 }
 
 const nothing = z.strictObject({})
@@ -81,6 +97,8 @@ export const route = <
   ...definition,
   query: definition.query ?? nothing,
   body: definition.body,
+  upload: definition.upload,
+  download: definition.download,
   answer: definition.answer,
   handle: definition.handle as unknown as Route['handle'],
 })

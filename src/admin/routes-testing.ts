@@ -91,6 +91,8 @@ const bodies: Record<string, (place: Place) => unknown> = {
   createConnection: ({ pool }) => ({ pool: pool.id }),
   createInvitation: ({ workspace }) => ({ workspace: workspace.id, identifier: email() }),
   createPool: () => ({ slug: fresh('pool'), name: 'Pool' }),
+  createRole: ({ ids }) => ({ key: fresh('role'), name: 'Role', tenant_id: ids.get('/tenants/{id}') ?? null }),
+  createTenant: ({ pool }) => ({ slug: fresh('tenant'), name: 'Tenant', pool: pool.id }),
   createUser: () => ({ mode: 'set_credentials', identifiers: [{ type: 'email', value: email() }], password }),
   createWorkspace: () => ({ slug: fresh('workspace'), name: 'Workspace' }),
   setPassword: () => ({ password: 'another horse another battery' }),
@@ -102,6 +104,22 @@ const makers: Record<string, (lido: AdminLido, place: Place) => Promise<string>>
     const id = await makePerson(lido, 'administrators', email())
     await lido.call('PUT', `/operators/${id}`, { role: 'viewer' })
     return id
+  },
+  '/pools/{pool}/users/{id}/tenants/{tenant}': async (lido, place) => {
+    const id = place.ids.get('/tenants/{id}') ?? ''
+    await lido.call('PUT', `${pathIn('/pools/{pool}/users/{id}/tenants', place)}/${id}`)
+    return id
+  },
+  '/pools/{pool}/users/{id}/roles/{role}': async (lido, place) => {
+    const id = place.ids.get('/roles/{id}') ?? ''
+    await lido.call('PUT', `${pathIn('/pools/{pool}/users/{id}/roles', place)}/${id}`)
+    return id
+  },
+  '/pools/{pool}/imports/{id}': async (lido, { pool }) => {
+    const headers = { 'Content-Type': 'application/x-ndjson' }
+    const made = await lido.call('POST', `/pools/${pool.id}/imports`, { email: email() }, headers)
+    assert.equal(made.status, 201, JSON.stringify(made.body))
+    return String(made.body.id)
   },
   '/pools/{pool}/groups/{id}/members/{user}': async (lido, { pool, ids }) => {
     const id = await makePerson(lido, pool.slug, email())

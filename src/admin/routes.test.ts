@@ -34,7 +34,8 @@ const lists = resources.filter(({ method, path }) => method === 'GET' && !path.e
 
 /** Everything that tells one place from another. */
 const marksOf = ({ pool, workspace, ids }: Place): string[] => {
-  const own = [...ids].filter(([key]) => key.startsWith('/pools/') || key.startsWith('/workspaces/'))
+  const roots = ['/pools/', '/workspaces/', '/tenants/', '/roles/']
+  const own = [...ids].filter(([key]) => roots.some((root) => key.startsWith(root)))
   return [pool.slug, pool.id, workspace.id, ...own.map(([, id]) => id)]
 }
 

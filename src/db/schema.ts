@@ -77,6 +77,7 @@ export interface Database {
     updatedAt: At
     lastSignInAt: MaybeAt
     era: Generated<number>
+    externalId: ColumnType<string | null, string | null | undefined>
   }
   identifiers: {
     poolId: string
@@ -239,6 +240,37 @@ export interface Database {
     updatedAt: At
     expiresAt: Date
     acceptedAt: MaybeAt
+  }
+  imports: {
+    poolId: string
+    id: string
+    state: 'receiving' | 'running' | 'done'
+    dryRun: boolean
+    onDuplicate: 'skip' | 'update' | 'fail'
+    withGroups: boolean
+    startedBy: Json<Record<string, unknown>>
+    rows: Generated<number>
+    position: Generated<number>
+    created: Generated<number>
+    updated: Generated<number>
+    skipped: Generated<number>
+    failed: Generated<number>
+    errors: ColumnType<{ row: number; reasons: string[] }[], string | undefined, string>
+    createdAt: At
+    finishedAt: MaybeAt
+    expiresAt: Date
+  }
+  importRows: {
+    poolId: string
+    importId: string
+    number: number
+    row: Json<Record<string, unknown>>
+  }
+  importSeen: {
+    poolId: string
+    importId: string
+    kind: string
+    value: string
   }
   inbox: {
     id: string

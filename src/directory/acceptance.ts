@@ -6,6 +6,8 @@ import * as audit from './audit.ts'
 import * as credentials from './credentials.ts'
 import type { Identifier } from './identifiers.ts'
 import { type Invitation, invitationFrom } from './invitations.ts'
+import * as operators from './operators.ts'
+import * as roles from './roles.ts'
 import * as users from './users.ts'
 
 const mostTries = 5
@@ -57,17 +59,19 @@ interface Acceptance {
 }
 
 /**
- * Accepts an invitation for whoever holds its link, which proves the mailbox: with the identifier, the groups and the
- * profile that are stored. One atomic statement takes it: of twenty at once one gets in. Answers undefined where it is
+ * Accepts an invitation for whoever holds its link, which proves the mailbox: with the identifier, the groups, the
+ * roles and the profile that are stored. One atomic statement takes it: of twenty at once one gets in. Answers undefined where it is
  * over.
  */
 export const accept = (
   { db, clock }: Services,
-  { poolId, tokenHash, workspaceId }: Invitation,
+  { poolId, tokenHash, workspaceId, offer: { operates_as } }: Invitation,
   { profile, passwordHash }: Acceptance,
 ): Promise<string | undefined> =>
   db.transaction().execute(async (trx) => {
     const at = clock.now()
+    // In the order in which an invitation to operate is written, so that the two never wait for each other.
+    if (operates_as) await operators.lock(trx)
     const row = await trx
       .updateTable('invitations')
       .set({ state: 'accepted', acceptedAt: at, updatedAt: at })
@@ -79,29 +83,37 @@ export const accept = (
       .returningAll()
       .executeTakeFirst()
     if (!row) return undefined
-    const { id, identifier, offer } = invitationFrom(row, at)
-    const userId = await letIn(trx, at, poolId, identifier, { profile: { ...offer.profile, ...profile }, passwordHash })
+    const invitation = invitationFrom(row, at)
+    const { id, offer } = invitation
+    const userId = await letIn(trx, at, invitation, { profile: { ...offer.profile, ...profile }, passwordHash })
     // A group may be gone meanwhile; the others stand.
     await users.join(trx, at, poolId, userId, offer.groups)
+    if (offer.operates_as) await makeOperator(trx, at, invitation, userId, offer.operates_as)
     await trx.updateTable('invitations').set({ userId }).where('poolId', '=', poolId).where('id', '=', id).execute()
     const about = { workspaceId, poolId, userId }
     const by = { kind: 'person', id: userId } as const
+    await roles.keepPromise(trx, at, { poolId, userId }, offer, by)
     await audit.record(trx, at, about, { type: 'invitation.accepted', data: { by, invitation: id } })
     return userId
   })
 
-/** Whether nothing has to be set up any more: the address was proven before, and their password is their own. */
-export const isSettled = (user: users.User, { kind, value }: Identifier): boolean =>
-  user.status === 'active' && user.identifiers.some((one) => one.kind === kind && one.value === value && one.verified)
+/**
+ * Whether nothing has to be set up any more: the address was proven before, and their password is their own. Not where
+ * they are to operate: a helper may have made the account with a password that the helper knows.
+ */
+export const isSettled = (user: users.User, { identifier: { kind, value }, offer }: Invitation): boolean =>
+  offer.operates_as === null &&
+  user.status === 'active' &&
+  user.identifiers.some((one) => one.kind === kind && one.value === value && one.verified)
 
 /** Makes or activates whoever goes by an identifier that is proven now. Throws `expired` where they are locked out. */
 const letIn = async (
   db: Db,
   at: Date,
-  poolId: string,
-  identifier: Identifier,
+  invitation: Invitation,
   { profile, passwordHash }: Acceptance,
 ): Promise<string> => {
+  const { poolId, identifier } = invitation
   const made = await users.create(db, at, poolId, { identifier, status: 'active', verified: true, profile })
   if (made) {
     if (passwordHash) await credentials.setPassword(db, at, poolId, made, passwordHash)
@@ -110,7 +122,7 @@ const letIn = async (
   }
   const user = await users.lockByIdentifier(db, poolId, identifier)
   if (user?.status !== 'new' && user?.status !== 'active') throw new Problem('expired', { key: 'invitation_over' })
-  if (isSettled(user, identifier)) return user.id
+  if (isSettled(user, invitation)) return user.id
   await db
     .updateTable('users')
     .set({ status: 'active', profile: JSON.stringify({ ...user.profile, ...profile }), updatedAt: at })
@@ -124,6 +136,17 @@ const letIn = async (
   await users.verifyIdentifier(db, at, poolId, identifier)
   await tellOfRegistration(db, at, poolId, user.id, identifier)
   return user.id
+}
+
+const makeOperator = async (
+  db: Db,
+  at: Date,
+  { poolId, invitedBy: { kind, id } }: Invitation,
+  userId: string,
+  role: operators.OperatorRole,
+): Promise<void> => {
+  const grant = { role, workspaces: null, pools: null }
+  await operators.put(db, at, { poolId, userId }, grant, { kind, ...(id ? { id } : {}) }, () => {})
 }
 
 const tellOfRegistration = (db: Db, at: Date, poolId: string, userId: string, { kind }: Identifier): Promise<void> =>

@@ -22,12 +22,28 @@ export type Happening =
   | { type: 'refresh_token.reused'; data: Record<string, never> }
   | { type: 'code.reused'; data: Record<string, never> }
   | { type: 'session.ended'; data: Record<string, never> }
+  | { type: 'export.started'; data: { by: By; format: string; hashes: boolean } }
+  | { type: 'import.started'; data: { by: By; import: string; rows: number; dry_run: boolean } }
+  | {
+      type: 'import.finished'
+      data: { by: By; import: string } & Record<'created' | 'updated' | 'skipped' | 'failed', number>
+    }
   | { type: 'group.member_added' | 'group.member_removed'; data: { by: By; group: string; name: string } }
+  | { type: 'tenant.member_added' | 'tenant.member_removed'; data: { by: By; tenant: string; name: string } }
+  | { type: 'role.assigned' | 'role.unassigned'; data: { by: By; role: string; name: string; tenant: string | null } }
   | { type: 'keys.rotated'; data: { by: By; algorithms: string[] } }
   | { type: 'client.secret_rotated' | 'client.secret_ended'; data: { by: By } }
   | {
-      type: `${'workspace' | 'pool' | 'client' | 'connection' | 'group' | 'invitation' | 'user' | 'operator'}.${'created' | 'updated' | 'deleted'}`
-      data: { by: By; name?: string; group?: string; before?: Record<string, unknown>; after?: Record<string, unknown> }
+      type: `${'workspace' | 'pool' | 'client' | 'connection' | 'group' | 'invitation' | 'user' | 'operator' | 'tenant' | 'role'}.${'created' | 'updated' | 'deleted'}`
+      data: {
+        by: By
+        name?: string
+        group?: string
+        tenant?: string
+        role?: string
+        before?: Record<string, unknown>
+        after?: Record<string, unknown>
+      }
     }
 
 /** Who did something: the program itself, a person for themselves, or whoever an admin token belongs to. */

@@ -7,10 +7,10 @@ import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
 
-/** Claims that a mapping never speaks for: the engine's own, those of a proven address, and groups. */
+/** Claims that a mapping never speaks for: the engine's own, those of a proven address, and what a user may do. */
 export const reservedClaims: ReadonlySet<string> = new Set([
   ...['sub', 'iss', 'aud', 'exp', 'iat', 'nbf', 'jti', 'azp', 'nonce', 'at_hash', 'c_hash', 's_hash'],
-  ...['amr', 'acr', 'auth_time', 'sid', 'idp', 'client_id', 'scope', 'groups'],
+  ...['amr', 'acr', 'auth_time', 'sid', 'idp', 'client_id', 'scope', 'groups', 'roles', 'permissions', 'tenant_id'],
   ...['email', 'email_verified', 'phone_number', 'phone_number_verified'],
 ])
 

@@ -15,10 +15,14 @@ import type { Workspace } from './workspaces.ts'
 const kept = z.object({
   profile: z.record(z.string(), z.unknown()).default({}),
   groups: z.array(z.string()).default([]),
+  roles: z.array(z.string()).default([]),
+  tenant: z.string().nullable().default(null),
   message: z.string().nullable().default(null),
   client_id: z.string().nullable().default(null),
   return_to: z.string().nullable().default(null),
   hours: z.number(),
+  /** What the person may operate as once they have accepted; only in the pool of administrators. */
+  operates_as: z.enum(['owner', 'admin', 'helpdesk', 'viewer']).nullable().default(null),
   lang: z.string().default('en'),
   code_hash: z.string().optional(),
   tries: z.number().default(0),
@@ -27,9 +31,14 @@ const kept = z.object({
 })
 
 /** What an operator offers, besides to whom. */
-export type Offer = Pick<z.infer<typeof kept>, 'profile' | 'groups' | 'message' | 'client_id' | 'return_to' | 'hours'>
+export type Offer = Pick<z.infer<typeof kept>, 'profile' | 'groups' | 'message' | 'client_id' | 'return_to' | 'hours'> &
+  Partial<Pick<z.infer<typeof kept>, 'operates_as' | 'roles' | 'tenant'>>
 
-const inviter = z.object({ kind: z.string(), id: z.string().optional(), name: z.string().optional() })
+const inviter = z.object({
+  kind: z.enum(['system', 'person', 'client', 'operator']),
+  id: z.string().optional(),
+  name: z.string().optional(),
+})
 
 export type State = 'pending' | 'accepted' | 'expired' | 'revoked'
 
@@ -50,13 +59,22 @@ export interface Invitation {
   acceptedAt: Date | null
 }
 
-/** Where invitations are sent from. */
-interface Sender {
-  services: Services
-  workspace: Workspace
+/** An invitation as it leaves us: what is kept does not tell its link. */
+export interface Sent extends Invitation {
+  link: string
 }
 
-/** Invites an address. Throws `conflict` where it has an account, or a pending invitation. */
+/** Where invitations are sent from; a silent one is not mailed, since whoever invites hands the link over. */
+interface Sender {
+  services: Pick<Services, 'config' | 'keyring'>
+  workspace: Workspace
+  silent?: boolean
+}
+
+/**
+ * Invites an address. Throws `conflict` where it has a pending invitation, or an account; an account that is active may
+ * be offered to operate.
+ */
 export const create = async (
   db: Db,
   at: Date,
@@ -69,9 +87,9 @@ export const create = async (
     ...offer
   }: Offer & { identifier: Identifier; inviter: string | undefined; lang: string },
   by: audit.By,
-): Promise<Invitation> => {
+): Promise<Sent> => {
   const owner = await users.findByIdentifier(db, poolId, identifier)
-  if (owner && owner.status !== 'new')
+  if (owner && owner.status !== 'new' && !(offer.operates_as && owner.status === 'active'))
     throw new Problem('conflict', { detail: `"${identifier.typed}" has an account in this pool already.` })
   await giveWay(db, at, poolId, identifier)
   const id = uuidv7(at)
@@ -99,8 +117,7 @@ export const create = async (
     .catch(refuseSecond(typed))
   const invitation = invitationFrom(row, at)
   await tell(db, at, invitation, 'invitation.created', by)
-  await send(db, sender, invitation, secrets)
-  return invitation
+  return send(db, sender, invitation, secrets)
 }
 
 /** Sends a pending or expired invitation again, with a new link and code; the old ones are dead. Throws `conflict`. */
@@ -110,7 +127,7 @@ export const renew = async (
   sender: Sender,
   { poolId, id, offer }: Invitation,
   by: audit.By,
-): Promise<Invitation> => {
+): Promise<Sent> => {
   const secrets = makeSecrets(sender.services, poolId, id)
   const row = await db
     .updateTable('invitations')
@@ -133,8 +150,7 @@ export const renew = async (
     { poolId, workspaceId: invitation.workspaceId, userId: invitation.userId ?? undefined },
     { type: 'invitation.sent', data: { by, invitation: id } },
   )
-  await send(db, sender, invitation, secrets)
-  return invitation
+  return send(db, sender, invitation, secrets)
 }
 
 /** Takes an invitation back. Throws `conflict` where it is over already. */
@@ -248,30 +264,33 @@ const giveWay = async (db: Db, at: Date, poolId: string, { kind, value }: Identi
     .execute()
 }
 
-const makeSecrets = ({ keyring }: Services, poolId: string, id: string) => {
+const makeSecrets = ({ keyring }: Pick<Services, 'keyring'>, poolId: string, id: string) => {
   // Eight digits and five tries: the code lives for days, not for minutes.
   const code = randomDigits(8)
   const token = `${poolId.replaceAll('-', '')}${randomToken()}`
   return { code, token, codeHash: keyring.hmac('code', `${id}:${code}`) }
 }
 
-const send = (
+const send = async (
   db: Db,
-  { services, workspace }: Sender,
-  { identifier, offer, invitedBy }: Invitation,
+  { services, workspace, silent = false }: Sender,
+  invitation: Invitation,
   { code, token }: { code: string; token: string },
-): Promise<void> => {
+): Promise<Sent> => {
+  const { identifier, offer, invitedBy } = invitation
   const page = `${services.config.publicUrl}/w/${workspace.slug}/invitation`
+  const link = `${page}/${token}`
   const values = {
     code,
-    link: `${page}/${token}`,
+    link,
     page,
     hours: offer.hours,
     inviter: invitedBy.name ?? '',
     message: offer.message ?? '',
   }
   const note = { to: identifier.value, channel: 'email', template: 'invitation', values } as const
-  return post(db, { services, workspace, lang: offer.lang }, note)
+  if (!silent) await post(db, { services, workspace, lang: offer.lang }, note)
+  return { ...invitation, link }
 }
 
 const tell = (

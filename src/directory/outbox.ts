@@ -28,7 +28,7 @@ export type Note = Pick<Letter, 'to' | 'channel' | 'template' | 'values'>
 
 /** In whose name and language a message goes out. */
 export interface Sender {
-  services: Services
+  services: Pick<Services, 'keyring'>
   workspace: Workspace
   lang: string
 }

@@ -4,6 +4,7 @@ import { type Db, isUniqueViolation } from '../db/connect.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
+import { schemaFault } from './profiles.ts'
 
 const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
 
@@ -70,7 +71,7 @@ export const poolFrom = (row: Omit<Pool, 'settings'> & { settings: unknown }): P
   updatedAt: row.updatedAt,
 })
 
-/** Makes a pool. Throws `conflict` where the slug is taken. */
+/** Makes a pool. Throws `conflict` where the slug is taken, `unprocessable` where its schema cannot be used. */
 export const create = async (
   db: Db,
   at: Date,
@@ -78,6 +79,7 @@ export const create = async (
   by: audit.By = audit.system,
 ): Promise<Pool> => {
   const { settings, ...pool } = newPool.parse(input)
+  await checkSchema(settings)
   const row = await db
     .insertInto('pools')
     .values({ id: uuidv7(at), ...pool, settings: JSON.stringify(settings) })
@@ -89,7 +91,12 @@ export const create = async (
   return poolFrom(row)
 }
 
-/** Every setting at once; an event tells what changed. Throws `conflict` on a taken slug, `not_found` where it is gone. */
+const checkSchema = async ({ user_schema }: PoolSettings): Promise<void> => {
+  const detail = await schemaFault(user_schema)
+  if (detail) throw new Problem('unprocessable', { errors: [{ pointer: '/user_schema', detail }] })
+}
+
+/** Every setting at once; an event tells what changed. Throws as `create` does, and `not_found`. */
 export const update = async (
   db: Db,
   at: Date,
@@ -98,6 +105,7 @@ export const update = async (
   by: audit.By,
 ): Promise<Pool> => {
   const { settings, ...pool } = newPool.parse(input)
+  await checkSchema(settings)
   const row = await db
     .updateTable('pools')
     .set({ ...pool, status: input.status, settings: JSON.stringify(settings), updatedAt: at })

@@ -30,7 +30,7 @@ type Schema = Record<string, unknown>
 export const propertiesOf = (schema: Schema): ProfileProperty[] => {
   const required = new Set(Array.isArray(schema.required) ? schema.required : [])
   return Object.entries((schema.properties ?? {}) as Record<string, Schema>).flatMap(([name, property]) => {
-    const type = [property.type].flat().find((one) => one !== 'null')
+    const type = [property.type ?? typeOfOptions(property)].flat().find((one) => one !== 'null')
     return isScalar(type) ? [propertyFrom(name, type, property, required.has(name))] : []
   })
 }
@@ -59,8 +59,35 @@ export const faultsOf = async (schema: Schema, profile: Record<string, unknown>)
   return validate(profile) ? [] : (validate.errors ?? []).map(faultFrom)
 }
 
+/** Why users cannot be held to a schema, for its author; undefined where they can. */
+export const schemaFault = async (schema: Schema): Promise<string | undefined> => {
+  const taken = Object.keys((schema.properties ?? {}) as Schema).find((name) => ownFields.has(name))
+  if (taken) return `The forms have a field "${taken}" of their own.`
+  return compiled(schema).then(
+    () => undefined,
+    (error: Error) => `This schema cannot be used: ${error.message}`,
+  )
+}
+
+// A property of one of these names would be filled with what is no part of a profile, a password above all.
+const ownFields = new Set([
+  'identifier',
+  'password',
+  'new_password',
+  'code',
+  'method',
+  'pool',
+  'csrf',
+  'asks',
+  'action',
+])
+
 // Only what people write as a number: `Number` reads `0x24` and `Infinity` too.
 const decimal = /^[+-]?\d+(\.\d+)?$/
+
+// An enumeration needs no type beside it.
+const typeOfOptions = ({ enum: options }: Schema): string | undefined =>
+  Array.isArray(options) && options.length > 0 ? typeof options[0] : undefined
 
 const isScalar = (type: unknown): type is ProfileProperty['type'] =>
   type === 'string' || type === 'number' || type === 'integer' || type === 'boolean'
@@ -101,7 +128,7 @@ const compiled = async (schema: Schema): Promise<ValidateFunction> => {
   const known = validators.get(key)
   if (known) return known
   const [{ Ajv2020 }, formats] = await Promise.all([import('ajv/dist/2020.js'), import('ajv-formats')])
-  const ajv = new Ajv2020({ allErrors: true, strict: false })
+  const ajv = new Ajv2020({ allErrors: true, strict: false, logger: false })
   formats.default.default(ajv)
   const validate = ajv.compile(schema)
   validators.set(key, validate)

@@ -16,6 +16,10 @@ export interface UserRecord {
   identifiers: { kind: IdentifierKind; value: string; verified: boolean }[]
   /** Paths, from the outermost group down. */
   groups: string[]
+  /** Keys of the roles they have, everywhere or in a tenant. */
+  roles: string[]
+  /** Ids of those they belong to. */
+  tenants: string[]
 }
 
 /** Somebody with what of theirs was searched for. */
@@ -123,7 +127,11 @@ const columns = sql`u.pool_id, u.id, u.status, u.authority, u.profile, u.metadat
       union all
       select g.parent_id, g.name || '/' || climb.path from climb
       join groups g on g.pool_id = u.pool_id and g.id = climb.parent_id
-    ) select '/' || path from climb where parent_id is null order by path collate "C") as groups`
+    ) select '/' || path from climb where parent_id is null order by path collate "C") as groups,
+  array(select distinct r.key collate "C" as one from user_roles a join roles r on r.id = a.role_id
+    where a.pool_id = u.pool_id and a.user_id = u.id order by one) as roles,
+  array(select m.tenant_id from tenant_members m
+    where m.pool_id = u.pool_id and m.user_id = u.id order by m.tenant_id) as tenants`
 
 const ofStatus = (status: Wanted['status']) => (status ? sql`u.status = ${status}` : sql`u.status <> 'deleted'`)
 

@@ -5,6 +5,7 @@ import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import type { Identifier } from './identifiers.ts'
+import * as roles from './roles.ts'
 import * as records from './user-records.ts'
 import { nextVersion } from './version.ts'
 
@@ -105,14 +106,16 @@ export interface NewUser {
   metadata: Record<string, unknown>
   /** Groups of the pool, by id. */
   groups: string[]
+  /** What they are from the start; nothing where absent. */
+  promised?: roles.Promised
 }
 
-/** Makes a user as an operator asks. Throws `conflict` on a taken identifier and `unprocessable` on an unknown group. */
+/** Makes a user as an operator asks. Throws `conflict` on a taken identifier, `unprocessable` on an unknown group or role. */
 export const make = async (
   db: Db,
   at: Date,
   poolId: string,
-  { status, identifiers, profile, metadata, groups }: NewUser,
+  { status, identifiers, profile, metadata, groups, promised }: NewUser,
   by: audit.By,
 ): Promise<string> => {
   const id = uuidv7(at)
@@ -125,6 +128,8 @@ export const make = async (
     throw new Problem('unprocessable', { errors: [{ pointer: '/groups', detail: 'The pool has no such group' }] })
   const name = identifiers[0]?.typed ?? ''
   await audit.record(db, at, { poolId, userId: id }, { type: 'user.created', data: { by, name } })
+  if (promised && !(await roles.keepPromise(db, at, { poolId, userId: id }, promised, by)))
+    throw new Problem('unprocessable', { errors: [{ pointer: '/roles', detail: 'A role or the tenant is gone' }] })
   return id
 }
 
@@ -179,12 +184,20 @@ export const remove = async (db: Db, at: Date, before: records.UserRecord, by: a
   await keepAnOwner(db, poolId, id)
   await db
     .updateTable('users')
-    .set({ status: 'deleted', profile: '{}', metadata: '{}', updatedAt: nextVersion(at, before) })
+    .set({ status: 'deleted', profile: '{}', metadata: '{}', externalId: null, updatedAt: nextVersion(at, before) })
     .where('poolId', '=', poolId)
     .where('id', '=', id)
     .execute()
-  for (const table of ['identifiers', 'credentials', 'consents', 'groupMembers', 'operators'] as const)
-    await db.deleteFrom(table).where('poolId', '=', poolId).where('userId', '=', id).execute()
+  const theirs = [
+    'identifiers',
+    'credentials',
+    'consents',
+    'groupMembers',
+    'userRoles',
+    'tenantMembers',
+    'operators',
+  ] as const
+  for (const table of theirs) await db.deleteFrom(table).where('poolId', '=', poolId).where('userId', '=', id).execute()
   await revokeStrayed(db, at, poolId, id)
   await endEverything(db, poolId, id)
   await audit.record(db, at, { poolId, userId: id }, { type: 'user.deleted', data: { by } })
@@ -261,6 +274,11 @@ export const endEverything = async (db: Db, poolId: string, id: string): Promise
     .where('userId', '=', id)
     .where('kind', 'in', ['Grant', 'Session', 'Interaction'])
     .execute()
+}
+
+/** Gives a user the name that another system knows them by. Throws where somebody else of the pool has it. */
+export const setExternalId = async (db: Db, poolId: string, id: string, externalId: string): Promise<void> => {
+  await db.updateTable('users').set({ externalId }).where('poolId', '=', poolId).where('id', '=', id).execute()
 }
 
 const addIdentifiers = async (

@@ -4,8 +4,8 @@ import type { Connection } from '../directory/workspaces.ts'
 
 /** OpenID Connect Core 1.0 section 5.4, with ours. */
 export const claimsOfScopes: Record<string, string[]> = {
-  // `groups` stands here too, for an ID token beside an access token tells only these; it is filled in by its own scope.
-  openid: ['sub', 'amr', 'acr', 'auth_time', 'idp', 'groups'],
+  // Those after `idp` stand here too, for an ID token beside an access token tells only these; their own scopes fill them.
+  openid: ['sub', 'amr', 'acr', 'auth_time', 'idp', 'groups', 'roles', 'permissions', 'tenant_id'],
   profile: [
     'name',
     'family_name',
@@ -26,6 +26,8 @@ export const claimsOfScopes: Record<string, string[]> = {
   phone: ['phone_number', 'phone_number_verified'],
   address: ['address'],
   groups: ['groups'],
+  roles: ['roles', 'permissions'],
+  tenant: ['tenant_id'],
 }
 
 /** Everything that tokens and userinfo may say of a user who came through a connection; scopes choose from it. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ClientMetadata } from '../directory/clients.ts'
 import * as groups from '../directory/groups.ts'
+import * as roles from '../directory/roles.ts'
 import * as users from '../directory/users.ts'
 import { openConnection, type Workspace } from '../directory/workspaces.ts'
 import type { Keyring } from '../platform/secrets.ts'
@@ -55,7 +56,7 @@ export const configurationOf = (wiring: Wiring): Configuration => {
     extraClientMetadata: { properties: ['first_party', 'connections', 'acr_values_default', 'resources'] },
     extraParams: { idp_hint: keepOfflineAccess },
     features: featuresOf(wiring),
-    extraTokenClaims: (_ctx, token) => groupsFor(services, token),
+    extraTokenClaims: (_ctx, token) => toldFor(services, token),
     findAccount: (ctx, sub) => findAccount(wiring, ctx, sub),
     loadExistingGrant: (ctx) => loadGrant(services, workspace, ctx),
     interactions: { policy: policyOf(), url: (_ctx, { uid }) => `/w/${workspace.slug}/signin/${uid}` },
@@ -159,13 +160,12 @@ const findAccount = async (
   const user = await findUser(services, sub)
   const account = user && accountOf(user, workspace, ctx.oidc.client?.connections as string[] | null | undefined)
   if (!account) return undefined
-  const groupsOf = async () => ({ groups: await groups.pathsOf(services.db, user.poolId, user.id) })
   return {
     ...account,
-    // Asked of the database only where they are asked for: most tokens tell nothing of groups.
+    // Asked of the database only where they are asked for: most tokens tell nothing of these.
     claims: async (_use: string, scope: string) => ({
       ...(await account.claims()),
-      ...(scope.split(' ').includes('groups') ? await groupsOf() : {}),
+      ...(await belongings(services, user, new Set(scope.split(' ')))),
     }),
   }
 }
@@ -178,12 +178,26 @@ export const accountOf = (user: users.User, workspace: Workspace, connections: s
   return { accountId: user.id, claims: async () => claimsOf(user, connection) }
 }
 
-/** RFC 9068 section 2.2.3.1: a token for a resource that may know of groups tells them itself. */
-const groupsFor = async (services: Services, token: object): Promise<{ groups: string[] } | undefined> => {
+/** What somebody belongs to and may do, where scopes ask for it. */
+const belongings = async ({ db }: Services, { poolId, id }: users.User, scopes: ReadonlySet<string>) => {
+  const [paths, standing] = await Promise.all([
+    scopes.has('groups') ? groups.pathsOf(db, poolId, id) : undefined,
+    scopes.has('roles') || scopes.has('tenant') ? roles.standingOf(db, poolId, id) : undefined,
+  ])
+  return {
+    ...(paths ? { groups: paths } : {}),
+    ...(standing && scopes.has('roles') ? { roles: standing.roles, permissions: standing.permissions } : {}),
+    ...(standing?.tenantId && scopes.has('tenant') ? { tenant_id: standing.tenantId } : {}),
+  }
+}
+
+/** RFC 9068 section 2.2.3.1: a token for a resource that may know of groups and roles tells them itself. */
+const toldFor = async (services: Services, token: object): Promise<Record<string, unknown> | undefined> => {
   const { accountId, scopes, aud } = token as { accountId?: string; scopes?: Set<string>; aud?: unknown }
-  if (!accountId || !aud || !scopes?.has('groups')) return undefined
+  if (!accountId || !aud || !scopes || !['groups', 'roles', 'tenant'].some((scope) => scopes.has(scope)))
+    return undefined
   const user = await findUser(services, accountId)
-  return user && { groups: await groups.pathsOf(services.db, user.poolId, user.id) }
+  return user && belongings(services, user, scopes)
 }
 
 const findUser = async ({ db }: Services, sub: string) => {

@@ -2,12 +2,16 @@ import type { Route } from '../route.ts'
 import { clientRoutes } from './clients.ts'
 import { connectionRoutes } from './connections.ts'
 import { eventRoutes } from './events.ts'
+import { exportRoutes } from './exports.ts'
 import { groupRoutes } from './groups.ts'
+import { importRoutes } from './imports.ts'
 import { invitationRoutes } from './invitations.ts'
 import { keyRoutes } from './keys.ts'
 import { operatorRoutes } from './operators.ts'
 import { poolRoutes } from './pools.ts'
+import { roleRoutes } from './roles.ts'
 import { statsRoutes } from './stats.ts'
+import { tenantRoutes } from './tenants.ts'
 import { userSecurityRoutes } from './user-security.ts'
 import { userRoutes } from './users.ts'
 import { workspaceRoutes } from './workspaces.ts'
@@ -26,4 +30,8 @@ export const resources: readonly Route[] = [
   ...userRoutes,
   ...userSecurityRoutes,
   ...invitationRoutes,
+  ...importRoutes,
+  ...exportRoutes,
+  ...tenantRoutes,
+  ...roleRoutes,
 ]

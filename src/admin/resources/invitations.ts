@@ -8,7 +8,7 @@ import type { Workspace } from '../../directory/workspaces.ts'
 import { Problem } from '../../platform/problem.ts'
 import { byOf, demand } from '../access.ts'
 import { pageOf, readCursor } from '../list.ts'
-import { checkGroups, checkParts, languageOf, nameOf, refuse, senderOf } from '../people.ts'
+import { checkGroups, checkParts, checkPromise, languageOf, nameOf, promised, refuse, senderOf } from '../people.ts'
 import { getPool, getWorkspace } from '../reach.ts'
 import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
 
@@ -20,6 +20,7 @@ const written = z.strictObject({
   identifier: z.string().min(1).max(320).describe('An email address'),
   profile: profile.default({}).describe('What is filled in before; the form cannot change it'),
   groups: z.array(z.uuid()).max(100).default([]).describe('Ids of the groups to be in'),
+  ...promised,
   expires_in_hours: z.int().min(1).max(8760).default(72),
   message: z.string().max(1000).nullable().default(null).describe('Plain text for the mail and the page'),
   client_id: z.string().nullable().default(null).describe('The application to go on to'),
@@ -39,6 +40,8 @@ const answered = z.strictObject({
   user_id: z.uuid().nullable(),
   profile,
   groups: z.array(z.string()),
+  roles: z.array(z.string()),
+  tenant: z.string().nullable(),
   message: z.string().nullable(),
   client_id: z.string().nullable(),
   return_to: z.string().nullable(),
@@ -94,6 +97,7 @@ export const invitationRoutes: Route[] = [
       const workspace = await senderOf(call, pool, named)
       await checkProfile(pool, body.profile)
       await checkGroups(services.db, pool, body.groups)
+      await checkPromise(call, pool, body)
       await checkWay(call, workspace, body)
       const wanted = { ...told, hours, identifier, inviter: await nameOf(call), lang: languageOf(body.profile) }
       const made = await services.db
@@ -202,6 +206,8 @@ const invitationOf = (one: invitations.Invitation): z.input<typeof answered> => 
   user_id: one.userId,
   profile: one.offer.profile,
   groups: one.offer.groups,
+  roles: one.offer.roles,
+  tenant: one.offer.tenant,
   message: one.offer.message,
   client_id: one.offer.client_id,
   return_to: one.offer.return_to,

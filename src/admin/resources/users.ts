@@ -13,10 +13,12 @@ import { pageOf, readCursor } from '../list.ts'
 import {
   checkAgainst,
   checkPassword,
+  checkPromise,
   getChangeable,
   getRecord,
   languageOf,
   nameOf,
+  promised,
   readIdentifiers,
   refuse,
   senderOf,
@@ -40,6 +42,7 @@ const told = {
   profile: fields.default({}).describe('Checked by the user_schema of the pool'),
   metadata: fields.default({}).describe('Checked by the metadata_schema of the pool; never shown to the user'),
   groups: z.array(z.uuid()).max(100).default([]).describe('Ids'),
+  ...promised,
 }
 
 const written = z.discriminatedUnion('mode', [
@@ -71,8 +74,8 @@ const answered = z.strictObject({
   profile: fields,
   metadata: fields,
   groups: z.array(z.string()).describe('Paths'),
-  roles: z.array(z.string()),
-  tenants: z.array(z.string()),
+  roles: z.array(z.string()).describe('Keys of those they have, everywhere or in a tenant'),
+  tenants: z.array(z.uuid()).describe('Ids of those they belong to'),
   source: z.null(),
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
@@ -116,6 +119,7 @@ export const userRoutes: Route[] = [
     async handle(call) {
       const pool = await getPool(call, call.params.pool)
       if (call.body.groups.length > 0) demand(call.actor, 'groups:write')
+      await checkPromise(call, pool, call.body)
       await checkAgainst(pool, call.body)
       const known = readIdentifiers(pool, call.body.identifiers)
       const user = await (call.body.mode === 'invite'
@@ -199,7 +203,7 @@ const invite = async (
   call: Maker,
   pool: Pool,
   identifiers: Known,
-  { profile, metadata, groups, workspace: named }: Extract<Written, { mode: 'invite' }>,
+  { profile, metadata, groups, roles, tenant, workspace: named }: Extract<Written, { mode: 'invite' }>,
 ) => {
   const { services, actor, at } = call
   const identifier = identifiers.find(({ kind }) => kind === 'email')
@@ -208,7 +212,8 @@ const invite = async (
   const inviter = await nameOf(call)
   return services.db.transaction().execute(async (trx) => {
     const by = byOf(actor)
-    const id = await users.make(trx, at, pool.id, { status: 'new', identifiers, profile, metadata, groups }, by)
+    const made = { status: 'new', identifiers, profile, metadata, groups, promised: { roles, tenant } } as const
+    const id = await users.make(trx, at, pool.id, made, by)
     const offer = { profile: {}, groups: [], message: null, client_id: null, return_to: null, hours: 72 }
     const wanted = { ...offer, identifier, inviter, lang: languageOf(profile) }
     await invitations.create(trx, at, { services, workspace }, pool.id, wanted, by)
@@ -220,12 +225,12 @@ const setCredentials = async (
   { services, actor, at }: Maker,
   pool: Pool,
   identifiers: Known,
-  { profile, metadata, groups, password, must_change }: Extract<Written, { mode: 'set_credentials' }>,
+  { profile, metadata, groups, roles, tenant, password, must_change }: Extract<Written, { mode: 'set_credentials' }>,
 ) => {
   checkPassword(pool, password, { profile, names: identifiers.map(({ value }) => value) })
   const hash = await services.passwords.hash(password)
   return services.db.transaction().execute(async (trx) => {
-    const made = { status: 'active', identifiers, profile, metadata, groups } as const
+    const made = { status: 'active', identifiers, profile, metadata, groups, promised: { roles, tenant } } as const
     const id = await users.make(trx, at, pool.id, made, byOf(actor))
     await credentials.setPassword(trx, at, pool.id, id, hash, must_change)
     return getMade(trx, pool, id)
@@ -297,8 +302,8 @@ const userOf = (user: records.UserRecord): z.input<typeof answered> => ({
   authority: user.authority,
   ...writtenOf(user),
   groups: user.groups,
-  roles: [],
-  tenants: [],
+  roles: user.roles,
+  tenants: user.tenants,
   source: null,
   created_at: user.createdAt.toISOString(),
   updated_at: user.updatedAt.toISOString(),
