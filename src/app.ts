@@ -74,14 +74,17 @@ const speakForConfiguration = (app: Koa, { config }: Services): void => {
   })
 }
 
+const hsts = 'max-age=63072000; includeSubDomains'
+
 /** One line and one count a request; neither says anything that is secret or somebody's. */
 const observe =
-  ({ log, metrics }: Services): Middleware =>
+  ({ config, log, metrics }: Services): Middleware =>
   async (ctx, next) => {
     const began = performance.now()
     ctx.state.trace = randomToken(9)
     ctx.set('X-Trace-Id', ctx.state.trace)
     ctx.set('X-Content-Type-Options', 'nosniff')
+    if (config.publicUrl.startsWith('https:')) ctx.set('Strict-Transport-Security', hsts)
     await next()
     const seconds = (performance.now() - began) / 1000
     const route = ctx.state.route ?? 'other'
@@ -102,8 +105,12 @@ const observe =
     }
   }
 
-// A target in absolute form (RFC 9112 section 3.2.2) names a host of the sender's choice; a NUL fits no column.
+// A target in absolute form (RFC 9112 section 3.2.2) names a host of the sender's choice, a NUL fits no column, and a
+// parameter named like something that every object has means nothing good.
 const refuseOddTargets: Middleware = (ctx, next) => {
+  if (/[?&](__proto__|constructor|prototype|toString|valueOf|hasOwnProperty)(=|&|\[|$)/.test(ctx.req.url ?? '')) {
+    throw new Problem('invalid_request')
+  }
   if (!ctx.req.url?.startsWith('/') || /%00|\0/.test(ctx.req.url)) throw new Problem('invalid_request')
   return next()
 }

@@ -30,12 +30,19 @@ export const startEmbedded = async ({ dataDir, log, settings = {} }: EmbeddedOpt
   const folder = await realpath(dataDir)
   const users = openLock(join(folder, 'users.lock'))
   try {
-    const url = await alone(folder, async () => {
+    const find = async () => {
       const memory = await recall(folder)
       const running = (await untilSettled(memory.home)) ?? (await bringUp(folder, memory, users, settings, log))
       users.tryTogether()
-      return greet(memory, running)
-    })
+      return [memory, running] as const
+    }
+    // A server that was killed a moment ago may still look alive, and hang up; the second look sees that it is gone.
+    const url = await alone(folder, async () =>
+      greet(...(await find())).catch(async () => {
+        await setTimeout(1000)
+        return greet(...(await find()))
+      }),
+    )
     let stopped: Promise<void> | undefined
     const stop = () => {
       stopped ??= leave(folder, users, ({ home }) => shutDown(home))

@@ -5,6 +5,7 @@ const tables = [
   { name: 'artifacts', key: ['workspace_id', 'id'], expiry: 'expires_at' },
   { name: 'attempts', key: ['workspace_id', 'id'], expiry: 'expires_at' },
   { name: 'challenges', key: ['pool_id', 'id'], expiry: 'expires_at' },
+  { name: 'imports', key: ['pool_id', 'id'], expiry: 'expires_at' },
   { name: 'limits', key: ['key'], expiry: 'resets_at' },
 ] as const
 

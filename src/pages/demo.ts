@@ -45,7 +45,7 @@ export const demo = (desk: Desk): Middleware => {
 
 const home = (ctx: Context, desk: Desk): void => {
   const { claims } = read(ctx, desk)
-  const nonce = setPageHeaders(ctx, { https: desk.services.config.publicUrl.startsWith('https:') })
+  const nonce = setPageHeaders(ctx)
   const rows =
     claims &&
     Object.entries(claims).map(([name, value]) => ({

@@ -25,14 +25,15 @@ export const addresses = (origin: string): { address: string; what: string }[] =
   { address: `${origin}/demo`, what: 'Demo application: sign in and see the claims' },
   { address: `${origin}/dev/inbox`, what: 'Inbox: every mail and text message that was sent' },
   { address: `${origin}/w/demo/.well-known/openid-configuration`, what: 'Discovery of the demo workspace' },
+  { address: `${origin}/api/docs`, what: 'Admin API, with its OpenAPI document' },
   { address: `${origin}/healthz`, what: 'Liveness' },
   { address: `${origin}/readyz`, what: 'Readiness' },
   { address: `${origin}/metrics`, what: 'Metrics for Prometheus' },
 ]
 
-const draw = (ctx: Context, { services, render }: Desk, view: string, values: object): void => {
+const draw = (ctx: Context, { render }: Desk, view: string, values: object): void => {
   ctx.state.route = ctx.path
-  const nonce = setPageHeaders(ctx, { https: services.config.publicUrl.startsWith('https:') })
+  const nonce = setPageHeaders(ctx)
   ctx.type = 'html'
   ctx.body = render(view, { ...values, words: wordsOf(ctx), brand: lido, nonce })
 }

@@ -100,7 +100,7 @@ const welcomeOf = async (visit: Visit, open: invitations.Invitation): Promise<We
   const user = await users.findByIdentifier(services.db, pool.id, open.identifier)
   if (user?.status === 'inactive') throw over()
   const stored = { ...user?.profile, ...open.offer.profile }
-  const settled = user !== undefined && acceptance.isSettled(user, open.identifier)
+  const settled = user !== undefined && acceptance.isSettled(user, open)
   const schema = pool.settings.user_schema
   const missing = settled ? [] : (await faultsOf(schema, stored)).map(({ property }) => property)
   return {

@@ -27,14 +27,12 @@ interface Showing {
 /** Draws a view as the answer, in the workspace's looks and with the headers that every page has. */
 export const show = (
   ctx: Context,
-  { services, render }: Desk,
+  { render }: Desk,
   { workspace, words, formAction, secretAddress }: Showing,
   view: string,
   values: object,
 ): void => {
-  const https = services.config.publicUrl.startsWith('https:')
   const nonce = setPageHeaders(ctx, {
-    https,
     ...(formAction ? { formAction } : {}),
     ...(secretAddress ? { secretAddress } : {}),
   })

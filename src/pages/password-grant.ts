@@ -51,6 +51,7 @@ const check = async (services: Services, request: PasswordRequest): Promise<Pass
   const now = services.clock.now()
   work.events.push(audit.event(now, about, { type: 'sign_in.succeeded', data }))
   work.signedIn.push({ poolId: pool.id, userId: user.id, at: now })
+  services.metrics.signIn('succeeded', password.name)
   return { ok: true, user, amr: [password.amr] }
 }
 

@@ -85,7 +85,7 @@ const draw = (
   { key, code, error, error_description }: Shown,
 ): void => {
   const words = wordsOf(ctx, ctx.query.ui_locales)
-  const nonce = setPageHeaders(ctx, { https: services.config.publicUrl.startsWith('https:') })
+  const nonce = setPageHeaders(ctx)
   ctx.type = 'html'
   ctx.body = render('problem', {
     words,

@@ -33,6 +33,8 @@ before(async () => {
   const typed = await makePool(lido, 'typed', { self_registration: true, user_schema: everyType })
   const other = await makeWorkspace(lido, 'typed', [{ pool: typed }])
   await makeClient(lido, other.id)
+  const closed = await makePool(lido, 'beyond', { self_registration: true, user_schema: beyondForms })
+  await makeClient(lido, (await makeWorkspace(lido, 'beyond', [{ pool: closed }])).id)
 })
 after(() => lido.stop())
 
@@ -51,8 +53,16 @@ const everyType = {
     plate: { type: 'string', pattern: '^[A-Z]{2}[0-9]+$', title: 'Plate' },
     nickname: { type: ['string', 'null'], title: 'Nickname' },
     badge: { type: 'string', readOnly: true, title: 'Badge' },
+    size: { enum: ['small', 'large'], title: 'Size' },
+    birthdate: { type: 'string', format: 'date', title: 'Date of birth' },
   },
   required: ['given_name', 'plan'],
+}
+
+const beyondForms = {
+  type: 'object',
+  properties: { tags: { type: 'array', items: { type: 'string' } } },
+  required: ['tags'],
 }
 
 const openForm = async (workspace = 'acme'): Promise<Visit> => {
@@ -103,6 +113,19 @@ test('A18: a taken address meets the same screen, its owner a mail, and no code 
   await wrong.submit({ code })
   assert.equal(taken.page.alert, wrong.page.alert)
   assert.ok(isSignedIn(await signIn('mike@example.org', password)))
+})
+
+test('an enumeration without a type is a choice, and a birthday is filled in by the browser', async () => {
+  const { html } = (await openForm('typed')).page
+  assert.match(html, /<select[^>]*name="size"/)
+  assert.match(html, /<input type="date"[^>]*autocomplete="bday"[^>]*name="birthdate"/)
+})
+
+test('a fault that no field can show is told of all the same', async () => {
+  const browser = await openForm('beyond')
+  await browser.submit({ identifier: 'beyond@example.org', password })
+  assert.equal(browser.page.step, 'register')
+  assert.equal(browser.page.alert, 'Please check your answers.')
 })
 
 test('A18: asking for another code looks the same for a taken address', async () => {

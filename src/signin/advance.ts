@@ -151,9 +151,17 @@ const register = async (stage: Stage, action: Action): Promise<Attempt> => {
     values: valuesOf(pool, action),
     errors: 'errors' in outcome ? outcome.errors : {},
   } as const
-  if ('errors' in outcome) return { ...attempt, draft }
+  if ('errors' in outcome) return { ...attempt, draft, ...(isDrawn(pool, draft.errors) ? {} : { alert: checkAnswers }) }
   if ('alert' in outcome) return { ...attempt, draft, alert: outcome.alert }
   return { ...restart(attempt), pool: pool.id, registration: outcome.registration }
+}
+
+const checkAnswers: Word = { key: 'alert.answers' }
+
+// A schema may ask for what no form holds, such as a list: its fault has no field to be shown at.
+const isDrawn = ({ settings }: Pool, errors: Record<string, Word>): boolean => {
+  const drawn = new Set(['identifier', 'password', ...propertiesOf(settings.user_schema).map(({ name }) => name)])
+  return Object.keys(errors).every((name) => drawn.has(name))
 }
 
 const verify = async (stage: Stage, action: Action): Promise<Attempt> => {

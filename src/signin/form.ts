@@ -80,7 +80,7 @@ export const profileField = (property: ProfileProperty, value: string | undefine
     kind: profileKind(property),
     label: property.title,
     required: property.required,
-    ...(autocompletes.has(property.name) ? { autocomplete: property.name.replaceAll('_', '-') } : {}),
+    ...(Object.hasOwn(autocompletes, property.name) ? { autocomplete: autocompletes[property.name] ?? '' } : {}),
     ...(property.description ? { hint: property.description } : {}),
     ...(value !== undefined ? { value } : {}),
     ...(options ? { options } : {}),
@@ -93,7 +93,17 @@ export const profileField = (property: ProfileProperty, value: string | undefine
   }
 }
 
-const autocompletes = new Set(['given_name', 'family_name', 'additional_name', 'nickname', 'name', 'organization'])
+const autocompletes: Record<string, string> = {
+  name: 'name',
+  given_name: 'given-name',
+  additional_name: 'additional-name',
+  family_name: 'family-name',
+  nickname: 'nickname',
+  organization: 'organization',
+  birthdate: 'bday',
+  phone_number: 'tel',
+  website: 'url',
+}
 
 const profileKind = ({ type, format, options }: ProfileProperty): Field['kind'] => {
   if (options) return 'select'

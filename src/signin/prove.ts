@@ -25,7 +25,7 @@ export const tryMethod = async <Pending>(
     open || !method.guarded ? await method.verify(at, answer, pending) : ({ ok: false, why: 'too-many' } as const)
   if (verdict.ok) scene.work.forgiven.push(keyOf(counters.account))
   else fail(at, method.name, verdict.why, door, verdict.why === 'too-many' ? [] : chargesOf(counters, now))
-  scene.services.metrics.signIn(verdict.ok ? 'proven' : verdict.why, method.name)
+  if (!verdict.ok) scene.services.metrics.signIn(verdict.why, method.name)
   return verdict
 }
 
