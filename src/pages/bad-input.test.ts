@@ -216,7 +216,7 @@ const addresses: [address: string, statuses: number[]][] = [
   [`/w/acme/recover?token=${'z'.repeat(9000)}`, [410]],
   ['/w/acme/recover?token=%00', [400]],
   ['/w/acme/recover?ui_locales=%F0%9F&again', [200]],
-  ['/w/acme/recover?__proto__[x]=1', [200]],
+  ['/w/acme/recover?__proto__[x]=1', [400]],
   ['/nothing', [404]],
   ['/%', [400, 404]],
 ]

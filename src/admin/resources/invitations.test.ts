@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { openBrowser } from '../../browser-testing.ts'
 import * as acceptance from '../../directory/acceptance.ts'
 import * as invitations from '../../directory/invitations.ts'
+import * as operatorInvitations from '../../directory/operator-invitations.ts'
 import type * as pools from '../../directory/pools.ts'
 import {
   atOnce,
@@ -336,4 +337,19 @@ test('an operator of another workspace knows of no invitation', async () => {
   assert.equal((await helper.call('POST', `${path}/${id}/resend`)).status, 404)
   assert.deepEqual((await helper.call('GET', path)).body.items, [])
   assert.equal((await lido.call('GET', `/pools/rivals/invitations/${id}`)).status, 404)
+})
+
+test('what makes somebody an operator is revoked or sent again only by whoever may change operators', async () => {
+  const { db, clock } = lido.services
+  const identifier = { kind: 'email', value: 'next@example.org', typed: 'next@example.org' } as const
+  const wanted = { identifier, role: 'admin', silent: true } as const
+  const made = await db
+    .transaction()
+    .execute((trx) => operatorInvitations.invite(trx, clock.now(), lido.services, wanted))
+  const at = `/pools/administrators/invitations/${made.id}`
+  const desk = await operator(lido, 'desk@example.org', { role: 'helpdesk' })
+  assert.equal((await desk.call('GET', at)).status, 200)
+  assert.equal((await desk.call('POST', `${at}/resend`)).status, 403)
+  assert.equal((await desk.call('DELETE', at)).status, 403)
+  assert.equal((await lido.call('DELETE', at)).status, 204)
 })

@@ -129,7 +129,7 @@ export const invitationRoutes: Route[] = [
     status: 204,
     async handle(call) {
       const { services, actor, at } = call
-      const invitation = await getInvitation(call)
+      const invitation = await getChangeable(call)
       await services.db.transaction().execute((trx) => invitations.revoke(trx, at, invitation, byOf(actor)))
       return { body: undefined }
     },
@@ -145,7 +145,7 @@ export const invitationRoutes: Route[] = [
     status: 201,
     async handle(call) {
       const { services, actor, at } = call
-      const invitation = await getInvitation(call)
+      const invitation = await getChangeable(call)
       const workspace = await getWorkspace(call, invitation.workspaceId)
       const renewed = await services.db
         .transaction()
@@ -158,6 +158,13 @@ export const invitationRoutes: Route[] = [
 type Asking = Call<{ pool: string; id: string }, unknown, unknown>
 
 /** Throws `not_found` too where the invitation is of a workspace that does not exist for this actor. */
+/** The same for a change: what makes somebody an operator is for whoever may change operators. Throws `forbidden`. */
+const getChangeable = async (call: Asking): Promise<invitations.Invitation> => {
+  const invitation = await getInvitation(call)
+  if (invitation.offer.operates_as) demand(call.actor, 'operators:write')
+  return invitation
+}
+
 const getInvitation = async (call: Asking): Promise<invitations.Invitation> => {
   const { services, actor, at, params } = call
   const pool = await getPool(call, params.pool)
