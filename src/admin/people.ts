@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type IdentifierKind, readIdentifier } from '../directory/identifiers.ts'
 import * as invitations from '../directory/invitations.ts'
+import * as operators from '../directory/operators.ts'
 import type { Pool } from '../directory/pools.ts'
 import { faultsOf, type ProfileFault } from '../directory/profiles.ts'
 import * as roles from '../directory/roles.ts'
@@ -38,7 +39,7 @@ export const getRecord = async (call: Call & { params: { pool: string; id: strin
 export const getChangeable = async (call: Call & { params: { pool: string; id: string } }) => {
   const { pool, user } = await getRecord(call)
   if (user.status === 'deleted') throw new Problem('not_found')
-  if (await users.isOperator(call.services.db, pool.id, user.id)) demand(call.actor, 'operators:write')
+  if (await operators.isOperator(call.services.db, pool.id, user.id)) demand(call.actor, 'operators:write')
   return { pool, user }
 }
 

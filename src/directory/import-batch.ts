@@ -5,6 +5,7 @@ import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import * as credentials from './credentials.ts'
 import { type ImportedRow, type ImportedUser, misfits } from './import-rows.ts'
+import * as operators from './operators.ts'
 import type { Pool } from './pools.ts'
 import * as records from './user-records.ts'
 import * as users from './users.ts'
@@ -101,7 +102,7 @@ const planFor = async (db: Db, pool: Pool, run: Run, { read, known, groups }: Ar
 const planChange = async (db: Db, pool: Pool, id: string, user: ImportedUser, groups: string[]): Promise<Plan> => {
   const before = await records.findForUpdate(db, pool.id, id)
   if (!before || before.status === 'deleted') throw new Problem('conflict')
-  if (await users.isOperator(db, pool.id, id)) return fail('This is an operator, who is changed by operators only')
+  if (await operators.isOperator(db, pool.id, id)) return fail('This is an operator, who is changed by operators only')
   const merged = {
     ...user,
     profile: { ...before.profile, ...user.profile },

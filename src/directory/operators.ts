@@ -87,7 +87,7 @@ export const put = async (
     .where('operators.userId', '=', userId)
     .executeTakeFirst()
   check(before)
-  if (before?.role === 'owner' && grant.role !== 'owner') await keepAnOwner(db, userId)
+  if (before?.role === 'owner' && grant.role !== 'owner') await keepAnOwner(db, poolId, userId)
   if (!before) await hold(db, poolId, userId)
   await refuseStrangers(db, grant)
   await db
@@ -117,7 +117,7 @@ export const remove = async (
 ): Promise<void> => {
   await lock(db)
   const { role, workspaces, pools } = await get(db, poolId, userId)
-  if (role === 'owner') await keepAnOwner(db, userId)
+  await keepAnOwner(db, poolId, userId)
   await db.deleteFrom('operators').where('poolId', '=', poolId).where('userId', '=', userId).execute()
   const data = { by, before: { role, workspaces, pools } }
   await audit.record(db, at, { poolId, userId }, { type: 'operator.deleted', data })
@@ -170,8 +170,17 @@ export const lock = async (db: Db): Promise<void> => {
   await sql`select pg_advisory_xact_lock(hashtext('lido.operators'))`.execute(db)
 }
 
-/** Throws `conflict` where nobody but this user is an owner who can sign in. */
-const keepAnOwner = async (db: Db, userId: string): Promise<void> => {
+/** Whether somebody is an operator, whatever they may do. */
+export const isOperator = async (db: Db, poolId: string, userId: string): Promise<boolean> =>
+  (await roleOf(db, poolId, userId)) !== undefined
+
+/**
+ * Throws `conflict` where this user is the only owner who can sign in. Of two owners who go at once, the second waits
+ * here, and then finds that they are the last.
+ */
+export const keepAnOwner = async (db: Db, poolId: string, userId: string): Promise<void> => {
+  if ((await roleOf(db, poolId, userId)) !== 'owner') return
+  await lock(db)
   const other = await db
     .selectFrom('operators')
     .innerJoin('users', (join) =>
@@ -183,6 +192,16 @@ const keepAnOwner = async (db: Db, userId: string): Promise<void> => {
     .where('users.id', '<>', userId)
     .executeTakeFirst()
   if (!other) throw new Problem('conflict', { detail: 'This is the last owner. Make somebody else an owner first.' })
+}
+
+const roleOf = async (db: Db, poolId: string, userId: string): Promise<OperatorRole | undefined> => {
+  const row = await db
+    .selectFrom('operators')
+    .select('role')
+    .where('poolId', '=', poolId)
+    .where('userId', '=', userId)
+    .executeTakeFirst()
+  return row?.role
 }
 
 const refuseStrangers = async (db: Db, { workspaces, pools }: Grant): Promise<void> => {

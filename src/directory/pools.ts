@@ -5,6 +5,7 @@ import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import { schemaFault } from './profiles.ts'
+import { isVersion, nextVersion, overtaken } from './version.ts'
 
 const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
 
@@ -96,7 +97,7 @@ const checkSchema = async ({ user_schema }: PoolSettings): Promise<void> => {
   if (detail) throw new Problem('unprocessable', { errors: [{ pointer: '/user_schema', detail }] })
 }
 
-/** Every setting at once; an event tells what changed. Throws as `create` does, and `not_found`. */
+/** Every setting at once; an event tells what changed. Throws as `create` does, and `conflict` where somebody was quicker. */
 export const update = async (
   db: Db,
   at: Date,
@@ -108,12 +109,13 @@ export const update = async (
   await checkSchema(settings)
   const row = await db
     .updateTable('pools')
-    .set({ ...pool, status: input.status, settings: JSON.stringify(settings), updatedAt: at })
+    .set({ ...pool, status: input.status, settings: JSON.stringify(settings), updatedAt: nextVersion(at, before) })
     .where('id', '=', before.id)
+    .where(isVersion(before))
     .returningAll()
     .executeTakeFirst()
     .catch(refuseTaken(pool.slug))
-  if (!row) throw new Problem('not_found')
+  if (!row) throw overtaken()
   const after = poolFrom(row)
   const data = { by, ...audit.difference(before, after) }
   await audit.record(db, at, { poolId: row.id }, { type: 'pool.updated', data })

@@ -5,6 +5,7 @@ import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import type { Identifier } from './identifiers.ts'
+import * as operators from './operators.ts'
 import * as roles from './roles.ts'
 import * as records from './user-records.ts'
 import { nextVersion } from './version.ts'
@@ -154,7 +155,7 @@ export const update = async (
 ): Promise<records.UserRecord> => {
   const { poolId, id } = before
   const { status, profile, metadata } = change
-  if (before.status === 'active' && status !== 'active') await keepAnOwner(db, poolId, id)
+  if (before.status === 'active' && status !== 'active') await operators.keepAnOwner(db, poolId, id)
   await db
     .updateTable('users')
     .set({
@@ -181,7 +182,7 @@ export const update = async (
  */
 export const remove = async (db: Db, at: Date, before: records.UserRecord, by: audit.By): Promise<void> => {
   const { poolId, id } = before
-  await keepAnOwner(db, poolId, id)
+  await operators.keepAnOwner(db, poolId, id)
   await db
     .updateTable('users')
     .set({ status: 'deleted', profile: '{}', metadata: '{}', externalId: null, updatedAt: nextVersion(at, before) })
@@ -339,39 +340,6 @@ const revokeStrayed = async (db: Db, at: Date, poolId: string, userId: string): 
     where pool_id = ${poolId} and user_id = ${userId} and state = 'pending' and not exists (
       select from identifiers n where n.pool_id = v.pool_id and n.user_id = v.user_id
         and n.kind = v.identifier_kind and n.value = v.identifier_value)`.execute(db)
-}
-
-/** Whether somebody is an operator, whatever they may do. */
-export const isOperator = async (db: Db, poolId: string, id: string): Promise<boolean> =>
-  (await roleOf(db, poolId, id)) !== undefined
-
-const roleOf = async (db: Db, poolId: string, id: string) => {
-  const row = await db
-    .selectFrom('operators')
-    .select('role')
-    .where('poolId', '=', poolId)
-    .where('userId', '=', id)
-    .executeTakeFirst()
-  return row?.role
-}
-
-// Of two owners who go at once, the second waits here, and then finds that they are the last.
-const keepAnOwner = async (db: Db, poolId: string, userId: string): Promise<void> => {
-  if ((await roleOf(db, poolId, userId)) !== 'owner') return
-  await sql`select pg_advisory_xact_lock(hashtext('lido.operators'))`.execute(db)
-  const owners = await db
-    .selectFrom('operators')
-    .innerJoin('users', (join) =>
-      join.onRef('users.poolId', '=', 'operators.poolId').onRef('users.id', '=', 'operators.userId'),
-    )
-    .select('operators.userId')
-    .where('role', '=', 'owner')
-    .where('status', '=', 'active')
-    .where('operators.userId', '<>', userId)
-    .limit(1)
-    .execute()
-  if (owners.length === 0)
-    throw new Problem('conflict', { detail: 'This is the last owner. Make somebody else an owner first.' })
 }
 
 const people = (db: Db) =>

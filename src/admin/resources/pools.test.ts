@@ -103,3 +103,16 @@ test('needs a token, and one that reaches', async () => {
   const reader = { Authorization: `Bearer ${await lido.token('pools:read')}` }
   assert.equal((await lido.call('POST', '/pools', customers, reader)).status, 403)
 })
+
+test('of changes at once none is lost: each is kept or refused', async () => {
+  await lido.call('POST', '/pools', { ...customers, slug: 'busy' })
+  const changes = [{ name: 'Busy' }, { description: 'Many' }, { color: '#112233' }, { self_registration: false }]
+  const answers = await Promise.all(changes.map((change) => lido.call('PATCH', '/pools/busy', change)))
+  const { body } = await lido.call('GET', '/pools/busy')
+  for (const [index, { status }] of answers.entries()) {
+    assert.ok(status === 200 || status === 409, String(status))
+    for (const [name, value] of Object.entries(changes[index] ?? {}))
+      if (status === 200) assert.deepEqual(body[name], value)
+  }
+  assert.ok(answers.some(({ status }) => status === 200))
+})
