@@ -1,3 +1,5 @@
+import { AxeBuilder } from '@axe-core/playwright'
+import type { Page } from '@playwright/test'
 import { expect, test } from './story.ts'
 import { demoWorkspace, freshEmail, password } from './world.ts'
 
@@ -34,5 +36,70 @@ test.describe('a browser that prefers German', () => {
     await page.goto(app.signIn({ ui_locales: 'en' }))
     await expect(page.locator('html')).toHaveAttribute('lang', 'en')
     await expect(page.getByRole('heading')).toHaveText('Sign in')
+  })
+})
+
+const assertSound = async (page: Page): Promise<void> => {
+  const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze()
+  expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([])
+}
+
+test.describe('a browser that prefers Arabic', () => {
+  test.use({ locale: 'ar-EG' })
+
+  test('registers from right to left, the mail included, and types the code in its own digits', async ({
+    page,
+    lido,
+  }) => {
+    const email = freshEmail()
+    await page.goto(`${lido.url}/demo/login`)
+    await expect(page.locator('html')).toHaveAttribute('dir', 'rtl')
+    await expect(page).toHaveTitle('تسجيل الدخول – Lido Demo')
+    await assertSound(page)
+    await page.getByRole('link', { name: 'إنشاء حساب' }).click()
+    await page.getByLabel('البريد الإلكتروني').fill(email)
+    await page.getByLabel('كلمة المرور').fill('قصيرة')
+    await page.getByRole('button', { name: 'إنشاء حساب' }).click()
+    await expect(page.getByRole('alert')).toContainText('يُرجى التحقق من هذه الحقول')
+    await assertSound(page)
+    await page.getByLabel('Given name').fill('سلمى')
+    await page.getByLabel('كلمة المرور').fill(password)
+    await page.getByRole('button', { name: 'إنشاء حساب' }).click()
+    const mail = await lido.message(email)
+    expect(mail.subject).toBe('رمزك لإنشاء حساب لدى \u2068Lido Demo\u2069')
+    expect(mail.html).toContain('<html lang="ar" dir="rtl">')
+    await expect(page.locator('main strong')).toHaveCSS('direction', 'ltr')
+    await expect(page.getByLabel('الرمز')).toHaveCSS('direction', 'ltr')
+    const digits = mail.code.replace(/\d/g, (digit) => String.fromCharCode(0x660 + Number(digit)))
+    await page.getByLabel('الرمز').fill(digits)
+    await page.getByRole('button', { name: 'متابعة' }).click()
+    await expect(page.getByRole('heading')).toHaveText('تم تسجيل دخولك')
+    await assertSound(page)
+  })
+})
+
+test.describe('a browser that prefers Japanese', () => {
+  test.use({ locale: 'ja-JP' })
+
+  test('registers in Japanese, the mail included, and types the code in full-width digits', async ({ page, lido }) => {
+    const email = freshEmail()
+    await page.goto(`${lido.url}/demo/login`)
+    await expect(page.locator('html')).toHaveAttribute('lang', 'ja')
+    await expect(page).toHaveTitle('サインイン – Lido Demo')
+    await assertSound(page)
+    await page.getByRole('link', { name: 'アカウントを作成' }).click()
+    await page.getByLabel('メールアドレス').fill(email)
+    await page.getByLabel('Given name').fill('花子')
+    await page.getByLabel('パスワード').fill(password)
+    await assertSound(page)
+    await page.getByRole('button', { name: 'アカウントを作成' }).click()
+    const mail = await lido.message(email)
+    expect(mail.subject).toBe('Lido Demo のアカウント作成用コード')
+    await page
+      .getByLabel('コード')
+      .fill(mail.code.replace(/\d/g, (digit) => String.fromCharCode(0xff10 + Number(digit))))
+    await assertSound(page)
+    await page.getByRole('button', { name: '続ける' }).click()
+    await expect(page.getByRole('heading')).toHaveText('サインインしました')
   })
 })

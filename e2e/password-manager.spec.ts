@@ -14,7 +14,7 @@ const offered = async (page: Page): Promise<string[]> => {
 test('a password manager can tell what every field is for, and whose it is', async ({ page, lido }) => {
   const email = await makePerson(lido, (await demoWorkspace(lido)).pools[0])
   await page.goto(`${lido.url}/demo/login`)
-  expect(await offered(page)).toEqual(['username='])
+  expect(await offered(page)).toEqual(['username webauthn='])
   await page.getByRole('link', { name: 'Create an account' }).click()
   expect(await offered(page)).toEqual(['email=', 'given-name=', 'family-name=', 'new-password='])
   await page.getByRole('link', { name: 'I have an account' }).click()

@@ -1,6 +1,7 @@
 import { AxeBuilder } from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
 import { giveCode, givePassword, identify } from './acts.ts'
+import { plugIn } from './authenticator.ts'
 import { expect, test } from './story.ts'
 import { demoWorkspace, fresh, freshEmail, makePerson, makeWorkspace, password } from './world.ts'
 
@@ -180,4 +181,62 @@ test('leaving, and what goes wrong', async ({ page, lido }) => {
   await look(page, 'problem-expired')
   await page.goto(lido.url)
   await look(page, 'index')
+})
+
+test('passkeys', async ({ page, lido, application }) => {
+  const methods = ['password', 'passkey', 'email_code'] as const
+  const settings = { sign_in_methods: [...methods], self_registration: true }
+  const workspace = await makeWorkspace(lido, { name: 'Strandbad Lindau' }, [{ name: 'Guests', settings }])
+  const app = await application({ workspace, name: 'Bathing Hut Bookings' })
+  const email = await makePerson(lido, workspace.pools[0])
+  const authenticator = await plugIn(page)
+  await page.goto(app.signIn())
+  await look(page, 'passkey-identify')
+  await page.getByRole('button', { name: 'Use a passkey' }).click()
+  await expect(page.getByText('You can try again')).toBeVisible()
+  await look(page, 'passkey-failed')
+  await identify(page, email)
+  await page.getByRole('link', { name: 'Sign in another way' }).click()
+  await look(page, 'passkey-methods')
+  await page.getByRole('button', { name: 'Use a passkey' }).click()
+  await look(page, 'passkey-prove')
+  await page.getByRole('link', { name: 'Sign in another way' }).click()
+  await page.getByRole('button', { name: 'Use your password' }).click()
+  await givePassword(page)
+  await look(page, 'passkey-offer')
+  await page.getByRole('button', { name: 'Add a passkey' }).click()
+  await expect(page.getByRole('heading')).toHaveText(`Bathing Hut Bookings knows ${email}`)
+  await page.context().clearCookies()
+  await authenticator.attend(false)
+  await page.goto(app.signIn())
+  await identify(page, await makePerson(lido, workspace.pools[0]))
+  await page.getByRole('link', { name: 'Sign in another way' }).click()
+  await authenticator.attend(true)
+  await page.getByRole('button', { name: 'Use a passkey' }).click()
+  await page.getByRole('button', { name: 'Use a passkey' }).click()
+  await expect(page.getByRole('alert')).toBeVisible()
+  await look(page, 'passkey-wrong')
+})
+
+test('a passkey as a factor that is required, also without a script', async ({ page, another, lido, application }) => {
+  const required = (...second_factors: ('passkey' | 'totp')[]) => [
+    { name: 'Guests', settings: { second_factor: 'required' as const, second_factors } },
+  ]
+  const workspace = await makeWorkspace(lido, { name: 'Strandbad Lindau' }, required('passkey', 'totp'))
+  const app = await application({ workspace, name: 'Bathing Hut Bookings' })
+  await plugIn(page)
+  await page.goto(app.signIn())
+  await identify(page, await makePerson(lido, workspace.pools[0]))
+  await givePassword(page)
+  await look(page, 'passkey-enrol-choice')
+  await page.getByRole('button', { name: 'Add a passkey' }).click()
+  await look(page, 'passkey-enrol')
+  const plain = await (await another({ javaScriptEnabled: false })).newPage()
+  const strict = await makeWorkspace(lido, { name: 'Strandbad Lindau' }, required('passkey'))
+  const strictApp = await application({ workspace: strict, name: 'Bathing Hut Bookings' })
+  await plain.goto(strictApp.signIn())
+  await identify(plain, await makePerson(lido, strict.pools[0]))
+  await givePassword(plain)
+  await expect(plain.getByText('Passkeys need a browser that knows them')).toBeVisible()
+  await plain.screenshot({ path: test.info().outputPath('passkey-without.png'), fullPage: true })
 })

@@ -1,6 +1,6 @@
 import { type Browser, type BrowserContext, test as base, expect } from '@playwright/test'
 import { type TestLido, testLido } from '../src/testing.ts'
-import { type App, openApp } from './app.ts'
+import { type App, type NewApp, openApp, openNewApp } from './app.ts'
 
 export { expect }
 
@@ -9,6 +9,8 @@ type AppWanted = Parameters<typeof openApp>[1]
 interface Telling {
   /** Opens an application of somebody else's, which is a client of a workspace. */
   application(wanted: AppWanted): Promise<App>
+  /** Opens one that nobody has registered yet. */
+  newApplication(name: string): Promise<NewApp>
   /** Opens another browser, or another device. */
   another(options?: Parameters<Browser['newContext']>[0]): Promise<BrowserContext>
   faults: string[]
@@ -51,6 +53,17 @@ export const test = base.extend<Telling, { lido: TestLido }>({
     const opened: App[] = []
     await use(async (wanted) => {
       const app = await openApp(lido, wanted)
+      opened.push(app)
+      return app
+    })
+    for (const app of opened) await app.close()
+  },
+
+  // Playwright reads what a fixture needs from this parameter, and insists on one.
+  newApplication: async ({ browserName: _ }, use) => {
+    const opened: App[] = []
+    await use(async (name) => {
+      const app = await openNewApp(name)
       opened.push(app)
       return app
     })

@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto'
 import Koa, { type Context, type Middleware } from 'koa'
 import { admin } from './admin/index.ts'
 import type { Changes } from './db/changes.ts'
 import { emptyWork, withWork } from './db/work.ts'
+import { newTrace, traceIn } from './directory/traces.ts'
 import type { GrantType } from './oidc/grants/index.ts'
 import { type Issuers, openIssuers } from './oidc/providers.ts'
+import { account } from './pages/account/index.ts'
 import { demo } from './pages/demo.ts'
 import { development } from './pages/development.ts'
 import { enginePages } from './pages/engine.ts'
@@ -13,11 +14,15 @@ import type { Desk } from './pages/page.ts'
 import { passwordGrantOf } from './pages/password-grant.ts'
 import { problems } from './pages/problems.ts'
 import { recover } from './pages/recover.ts'
+import { keepRefusals } from './pages/refusals.ts'
 import { lookAgain, signin } from './pages/signin.ts'
+import { verify } from './pages/verify.ts'
+import { wellKnown } from './pages/well-known.ts'
+import { findAsset } from './platform/http/assets.ts'
 import { openClientAddress } from './platform/http/proxies.ts'
-import { openRender, stylesheet } from './platform/http/render.ts'
+import { openRender } from './platform/http/render.ts'
 import { Problem } from './platform/problem.ts'
-import { randomToken } from './platform/secrets.ts'
+import { sha256 } from './platform/secrets.ts'
 import type { Services } from './services.ts'
 
 interface Options {
@@ -37,10 +42,12 @@ export const createApp = ({ services, changes, ready }: Options): Koa => {
   app.on('error', (error) => services.log.error({ err: error }, 'an answer could not be sent'))
   speakForConfiguration(app, services)
   app.use(observe(services))
+  app.use(keepRefusals(services))
   app.use(problems(desk))
   app.use(refuseOddTargets)
   app.use(operations(services, ready))
   app.use(assets)
+  app.use(wellKnown(services))
   app.use(admin(services, changes))
   app.use(workspaces(desk, issuers))
   if (services.config.env !== 'production') {
@@ -74,6 +81,21 @@ const speakForConfiguration = (app: Koa, { config }: Services): void => {
   })
 }
 
+/** The requests of one interaction, by its uid. */
+const ofInteraction = /^\/w\/[^/]+\/(?:signin|authorize)\/([\w-]+)$/
+
+const nameTrace = (ctx: Context, trace: string): void => {
+  ctx.state.trace = trace
+  ctx.set('X-Trace-Id', trace)
+}
+
+/** The request that an interaction begins with belongs to it too, which is known only by where it leads. */
+const joinStory = (ctx: Context): void => {
+  const to = ctx.res.getHeader('Location')
+  const uid = ctx.state.interaction || typeof to !== 'string' ? undefined : to.match(ofInteraction)?.[1]
+  if (uid) nameTrace(ctx, traceIn(uid, ctx.state.trace))
+}
+
 const hsts = 'max-age=63072000; includeSubDomains'
 
 /** One line and one count a request; neither says anything that is secret or somebody's. */
@@ -81,11 +103,13 @@ const observe =
   ({ config, log, metrics }: Services): Middleware =>
   async (ctx, next) => {
     const began = performance.now()
-    ctx.state.trace = randomToken(9)
-    ctx.set('X-Trace-Id', ctx.state.trace)
+    const uid = ctx.path.match(ofInteraction)?.[1]
+    ctx.state.interaction = uid && sha256(uid)
+    nameTrace(ctx, newTrace(uid))
     ctx.set('X-Content-Type-Options', 'nosniff')
     if (config.publicUrl.startsWith('https:')) ctx.set('Strict-Transport-Security', hsts)
     await next()
+    joinStory(ctx)
     const seconds = (performance.now() - began) / 1000
     const route = ctx.state.route ?? 'other'
     metrics.request(ctx.method, route, ctx.status, seconds)
@@ -134,26 +158,33 @@ const plain = (ctx: Context, status: number, text: string): void => {
 }
 
 const assets: Middleware = (ctx, next) => {
-  const { css, path } = stylesheet()
-  if (ctx.path !== path) return next()
-  ctx.state.route = path
+  const asset = findAsset(ctx.path)
+  if (!asset) return next()
+  ctx.state.route = asset.path
   ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
-  ctx.set('ETag', `"${createHash('sha256').update(css).digest('base64url').slice(0, 16)}"`)
-  ctx.type = 'css'
-  ctx.body = css
+  ctx.set('ETag', `"${asset.version}"`)
+  ctx.type = asset.type
+  ctx.body = asset.body
 }
 
 /** The door of a workspace: its pages, and the engine for everything else. */
 const workspaces = (desk: Desk, issuers: Issuers): Middleware => {
   const { services } = desk
-  const pages = { signin: signin(desk), recover: recover(desk), invitation: invitation(desk) }
+  const pages = {
+    account: account(desk),
+    signin: signin(desk),
+    recover: recover(desk),
+    invitation: invitation(desk),
+    verify: verify(desk),
+  }
   return async (ctx, next) => {
     const [, slug, rest = '/'] = ctx.path.match(/^\/w\/([^/]+)(\/.*)?$/) ?? []
     if (slug === undefined) return next()
     const issuer = await issuers.find(slug)
     if (issuer?.workspace.status !== 'active') throw new Problem('not_found', { key: 'unknown_workspace' })
     ctx.state.workspace = issuer.workspace
-    const work = emptyWork(services.clock.now())
+    const work = emptyWork(services.clock.now(), ctx.state.trace)
+    work.agent = ctx.get('User-Agent').slice(0, 300)
     await withWork(work, async () => {
       if (/^\/signin\/[\w-]+$/.test(rest)) {
         ctx.state.route = '/w/:workspace/signin/:uid'
@@ -165,15 +196,31 @@ const workspaces = (desk: Desk, issuers: Issuers): Middleware => {
         readOrWrite(ctx)
         return pages.recover(ctx, issuer, work)
       }
+      if (/^\/account(\/[\w~.-]+){0,3}$/.test(rest)) {
+        ctx.state.route = '/w/:workspace/account/*'
+        readOrWrite(ctx)
+        return pages.account(ctx, issuer, work, rest.slice('/account'.length))
+      }
       if (/^\/invitation(\/[\w-]+)?$/.test(rest)) {
         ctx.state.route = '/w/:workspace/invitation/:token'
         readOrWrite(ctx)
         return pages.invitation(ctx, issuer, work, rest.split('/')[2])
       }
+      if (/^\/verify\/[\w-]+$/.test(rest)) {
+        ctx.state.route = '/w/:workspace/verify/:token'
+        readOnly(ctx)
+        return pages.verify(ctx, issuer, rest.split('/')[2] ?? '')
+      }
       ctx.state.route = `/w/:workspace${engineRoutes.has(rest) ? rest : rest.startsWith('/authorize/') ? '/authorize/:uid' : '/*'}`
       return issuer.middleware(ctx, next)
     })
   }
+}
+
+const readOnly = (ctx: Context): void => {
+  if (ctx.method === 'GET') return
+  ctx.set('Allow', 'GET')
+  throw new Problem('method_not_allowed')
 }
 
 const readOrWrite = (ctx: Context): void => {

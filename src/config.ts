@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { forms, openTexts } from './platform/sms/index.ts'
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
@@ -22,6 +23,9 @@ export interface Config {
   mailFrom: string
   smsUrl: string | undefined
   redisUrl: string | undefined
+  /** Ends where the first five digits of a hash follow; undefined asks nobody. */
+  breachedPasswordsUrl: string | undefined
+  geoipFile: string | undefined
   /** Addresses and CIDR ranges. */
   trustedProxies: readonly string[]
   /** Addresses and CIDR ranges. */
@@ -51,6 +55,16 @@ export const readConfig = (env: Record<string, string | undefined> = process.env
   throw new ConfigError(lines)
 }
 
+/** A variable that a file names for a secret in it. Throws for one that configures the program itself. */
+export const readVariable = (
+  name: string,
+  env: Record<string, string | undefined> = process.env,
+): string | undefined => {
+  if (Object.hasOwn(environment(false).shape, name))
+    throw new Error(`${name} configures the program itself, and is not for anything else`)
+  return env[name]?.trim() || undefined
+}
+
 /** The README's table of variables, in Markdown. */
 export const configTable = (): string => {
   const production = environment(true).shape
@@ -78,6 +92,8 @@ const toConfig = (read: Environment): Config => {
     mailFrom: read.MAIL_FROM ?? `Lido <no-reply@${publicUrl.hostname}>`,
     smsUrl: read.SMS_URL,
     redisUrl: read.REDIS_URL,
+    breachedPasswordsUrl: read.BREACHED_PASSWORDS_URL?.replace(/\/*$/, '/'),
+    geoipFile: read.GEOIP_FILE && resolve(read.GEOIP_FILE),
     trustedProxies: read.TRUSTED_PROXIES ?? [],
     egressAllow: read.EGRESS_ALLOW ?? [],
     logLevel: read.LOG_LEVEL,
@@ -132,14 +148,24 @@ const environment = (production: boolean) => {
         '`Lido <no-reply@host>` with the host of `PUBLIC_URL`',
       ),
       SMS_URL: row(
-        url(['https:', 'http:'], 'host/path').optional(),
-        'HTTP endpoint that sends text messages',
+        text(`give one of: ${forms.join('; ')}`, (value) => openTexts(value) !== undefined).optional(),
+        'Who sends text messages: an HTTP endpoint, Twilio or Amazon SNS (docs/messages.md)',
         'none; in development messages go to `/dev/inbox`',
       ),
       REDIS_URL: row(
         url(['redis:', 'rediss:'], 'host:6379').optional(),
         'Reserved for limits in Redis or Valkey; read, and not used yet',
         'none; limits are counted in PostgreSQL',
+      ),
+      BREACHED_PASSWORDS_URL: row(
+        url(['https:', 'http:'], 'api.pwnedpasswords.com/range/').optional(),
+        'Range API that knows passwords from leaks, like `https://api.pwnedpasswords.com/range/`; it learns five hexadecimal digits of a SHA-1 and nothing else',
+        'none; nobody is asked, and the list of common passwords has to do',
+      ),
+      GEOIP_FILE: row(
+        z.string().optional(),
+        'File that says where addresses are, in lines of `network,country[,latitude,longitude]` (docs/risk.md); read at the start',
+        'none; sign-ins are judged without countries and distances',
       ),
       TRUSTED_PROXIES: row(
         ranges.optional(),

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Config } from './config.ts'
+import { keepPace, type Pace, usualPace } from './platform/http/pace.ts'
 
 /** The port that the program answers at. */
 export interface Door {
@@ -10,12 +11,18 @@ export interface Door {
 }
 
 /** Listens at once, so that a taken port is known before anything is opened, and answers 503 until there is more. */
-export const openDoor = async ({ port, host, publicUrl }: Config): Promise<Door> => {
+export const openDoor = async (
+  { port, host, publicUrl }: Pick<Config, 'port' | 'host' | 'publicUrl'>,
+  pace: Pace = usualPace,
+): Promise<Door> => {
   let listener: RequestListener = (_request, response) =>
     response.writeHead(503, { 'Retry-After': '1' }).end('starting')
   // A client's `state` may be long, and comes in the address.
-  const limits = { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: 32 * 1024 }
-  const server = createServer(limits, (request, response) => listener(request, response))
+  const limits = { ...timesOf(pace), maxHeaderSize: 32 * 1024 }
+  const server = createServer(
+    limits,
+    keepPace((request, response) => listener(request, response), pace),
+  )
   server.keepAliveTimeout = 65_000
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
   const chosen = (server.address() as AddressInfo).port
@@ -27,6 +34,13 @@ export const openDoor = async ({ port, host, publicUrl }: Config): Promise<Door>
     drain: () => drain(server),
   }
 }
+
+// Node has one time for a whole request, whatever it is: bodies are left to `keepPace`.
+const timesOf = ({ headers }: Pace) => ({
+  requestTimeout: 0,
+  headersTimeout: headers,
+  connectionsCheckingInterval: Math.ceil(headers / 4),
+})
 
 const drain = async (server: Server): Promise<void> => {
   if (!server.listening) return

@@ -3,6 +3,7 @@ import type { Db } from './db/connect.ts'
 import type { Hot } from './db/hot.ts'
 import type { Clock } from './platform/clock.ts'
 import type { Fetch } from './platform/fetch.ts'
+import type { Geoip } from './platform/geoip.ts'
 import type { Log } from './platform/log.ts'
 import type { Metrics } from './platform/metrics.ts'
 import type { Passwords } from './platform/passwords.ts'
@@ -18,6 +19,8 @@ export interface Services {
   keyring: Keyring
   passwords: Passwords
   fetch: Fetch
+  /** Undefined where the operator supplies no file. */
+  geoip: Geoip | undefined
   log: Log
   metrics: Metrics
 }

@@ -14,6 +14,7 @@ export const setUp = async (services: Services): Promise<void> => {
   const admin = await ensureAdministration(services)
   const { bootstrapClient } = services.config
   if (bootstrapClient) await ensureMachine(services, admin, bootstrapClient)
+  await ensureConsole(services, admin)
 }
 
 /** What making and inviting takes; a command has no more. */
@@ -58,7 +59,16 @@ export const setUpDemo = async (services: Services): Promise<void> => {
   }
   const workspaceId = await ensureWorkspace(services, {
     workspace: { slug: 'demo', name: 'Lido Demo' },
-    pool: { slug: 'people', name: 'People', settings: { self_registration: true, user_schema } },
+    pool: {
+      slug: 'people',
+      name: 'People',
+      settings: {
+        self_registration: true,
+        user_schema,
+        sign_in_methods: ['password', 'email_code', 'passkey'],
+        second_factor: 'optional',
+      },
+    },
   })
   const { publicUrl } = services.config
   await ensureClient(services, workspaceId, {
@@ -103,9 +113,20 @@ const ensureMachine = (services: Services, workspaceId: string, { id, secret }: 
     resources: { [`${services.config.publicUrl}/api/v1`]: operators.allScopes },
   })
 
+const ensureConsole = (services: Services, workspaceId: string) =>
+  ensureClient(services, workspaceId, {
+    id: 'console',
+    client_name: 'Lido Console',
+    token_endpoint_auth_method: 'none',
+    grant_types: ['authorization_code'],
+    redirect_uris: [`${services.config.publicUrl}/console/callback`],
+    post_logout_redirect_uris: [`${services.config.publicUrl}/console`],
+    first_party: true,
+  })
+
 type NewClient = Parameters<typeof clients.create>[3]
 
-const ensureClient = ({ db, clock }: Services, workspaceId: string, wanted: NewClient): Promise<void> =>
+const ensureClient = ({ db, clock, config }: Services, workspaceId: string, wanted: NewClient): Promise<void> =>
   db.transaction().execute(async (trx) => {
     await lock(trx)
     const { id, secret, ...metadata } = wanted
@@ -114,13 +135,13 @@ const ensureClient = ({ db, clock }: Services, workspaceId: string, wanted: NewC
       await clients.create(trx, clock.now(), workspaceId, wanted)
       return
     }
-    const all = { ...metadata, ...reachedAt(known.metadata, metadata) }
+    const all = { ...metadata, ...(config.env === 'production' ? {} : reachedAt(known.metadata, metadata)) }
     if (clients.differs(known, all, secret)) await clients.replace(trx, workspaceId, id, all, secret)
   })
 
 type Reached = Pick<NewClient, 'redirect_uris' | 'post_logout_redirect_uris'>
 
-// Two development servers on one database differ in their port; the demo application is reached at both.
+// Two development servers on one database differ in their port; an application of ours is reached at both.
 const reachedAt = (known: Reached, wanted: Reached): Reached => ({
   redirect_uris: [...new Set([...(known.redirect_uris ?? []), ...(wanted.redirect_uris ?? [])])],
   post_logout_redirect_uris: [

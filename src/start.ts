@@ -1,16 +1,19 @@
 import { createApp } from './app.ts'
-import type { Config } from './config.ts'
+import { type Config, ConfigError } from './config.ts'
 import { listen as listenToChanges } from './db/changes.ts'
 import { type Connection, connect } from './db/connect.ts'
 import { type Hot, hotSettings, openHot } from './db/hot.ts'
 import { pendingMigrations } from './db/migrate.ts'
 import { sweep } from './db/sweep.ts'
+import * as deletions from './directory/deletions.ts'
 import { importUsers } from './directory/imports.ts'
 import { sendMessage } from './directory/outbox.ts'
 import { openDoor } from './door.ts'
 import { type Closing, closeAll, openFoundation } from './foundation.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import { openFetch } from './platform/fetch.ts'
+import { type Geoip, openGeoip } from './platform/geoip.ts'
+import type { Pace } from './platform/http/pace.ts'
 import { startJobs } from './platform/jobs.ts'
 import { type Log, openLog } from './platform/log.ts'
 import { type Message, openMessages } from './platform/messages.ts'
@@ -33,6 +36,8 @@ export interface StartOptions {
   clock?: Clock
   /** Another cost of hashing, for measuring what stands around it. */
   passwords?: Passwords
+  /** How long requests may take to arrive, for tests that do not want to wait as long. */
+  pace?: Pace
   /** Every statement that goes to the database, for counting. */
   onStatement?(text: string): void
 }
@@ -51,7 +56,8 @@ export const start = async (wanted: Config, options: StartOptions = {}): Promise
 const open = async (wanted: Config, options: StartOptions, closing: Closing): Promise<Running> => {
   const { clock = systemClock, onStatement, passwords = openPasswords({}) } = options
   const log = options.log ?? openLog({ level: wanted.logLevel, buffered: wanted.env === 'production' })
-  const door = await openDoor(wanted)
+  const geoip = await readGeoip(wanted)
+  const door = await openDoor(wanted, options.pace)
   closing.push(door.drain)
   const metrics = openMetrics()
   const counted = (text: string) => {
@@ -65,7 +71,7 @@ const open = async (wanted: Config, options: StartOptions, closing: Closing): Pr
   const hot = connect(databaseUrl, { max: 8, settings: hotSettings, onStatement: counted })
   closing.push(hot.close)
   metrics.observe({ passwords: passwords.state, pool: () => countConnections([connection, hot]) })
-  const services = openServices({ config, clock, log, metrics, connection, hot: openHot(hot.pool), passwords })
+  const services = openServices({ config, clock, log, metrics, connection, hot: openHot(hot.pool), passwords, geoip })
   await setUp(services)
   if (config.env !== 'production') await setUpDemo(services)
   let stopping = false
@@ -91,12 +97,20 @@ interface Opened {
   connection: Connection
   hot: Hot
   passwords: Passwords
+  geoip: Geoip | undefined
 }
 
-const openServices = ({ config, clock, log, metrics, connection, hot, passwords }: Opened): Services => {
+const readGeoip = ({ geoipFile }: Config): Promise<Geoip> | undefined =>
+  geoipFile === undefined
+    ? undefined
+    : openGeoip(geoipFile).catch((error: Error) => {
+        throw new ConfigError([`GEOIP_FILE: ${geoipFile} cannot be used: ${error.message}`])
+      })
+
+const openServices = ({ config, clock, log, metrics, connection, hot, passwords, geoip }: Opened): Services => {
   const { db } = connection
   const fetch = openFetch({ allow: config.egressAllow })
-  return { config, clock, db, hot, keyring: openKeyring(config.secrets), passwords, fetch, log, metrics }
+  return { config, clock, db, hot, keyring: openKeyring(config.secrets), passwords, fetch, geoip, log, metrics }
 }
 
 const countConnections = (connections: Connection[]) => {
@@ -110,11 +124,16 @@ const openJobs = (services: Services, connectionString: string) => {
   const messages = openMessages({
     mailFrom: config.mailFrom,
     fetch,
+    now: services.clock.now,
     ...(config.smtpUrl ? { smtpUrl: config.smtpUrl } : {}),
     ...(config.smsUrl ? { smsUrl: config.smsUrl } : {}),
     ...(config.env === 'production' ? {} : { inbox: (message: Message) => keepInInbox(services, message) }),
   })
-  const tasks = { send_message: sendMessage({ keyring, messages }), import_users: importUsers(services) }
+  const tasks = {
+    send_message: sendMessage({ db: services.db, keyring, messages, log }),
+    import_users: importUsers(services),
+    [deletions.task]: deletions.finish(services),
+  }
   return startJobs({ connectionString, tasks, log, metrics })
 }
 

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { authorizeUrl, openBrowser } from './browser-testing.ts'
+import { setTimeout } from 'node:timers/promises'
+import { authorizeUrl, type Browser, openBrowser } from './browser-testing.ts'
 import * as clients from './directory/clients.ts'
 import * as credentials from './directory/credentials.ts'
+import * as pools from './directory/pools.ts'
 import * as users from './directory/users.ts'
+import { givePasskey, optionsOn } from './pages/passkeys-testing.ts'
+import { codeFor, giveTotp } from './pages/second-factor-testing.ts'
 import { type TestLido, testLido } from './testing.ts'
 
 const password = 'correct horse battery staple'
@@ -65,6 +69,41 @@ test('a whole sign-in by password, up to the tokens, costs at most twelve statem
   assert.ok((await count(() => signIn())) <= 12)
 })
 
+test('a second factor costs at most five statements more', async () => {
+  const { db, clock } = lido.services
+  const pool = await pools.findBySlug(db, 'people')
+  const user = pool && (await users.findByIdentifier(db, pool.id, { kind: 'email', value: email, typed: email }))
+  assert.ok(pool && user)
+  const settings = { ...pool.settings, second_factor: 'optional' } as const
+  await pools.update(db, clock.now(), pool, { ...pool, kind: 'local', settings }, { kind: 'system' })
+  const secret = await giveTotp(lido, pool, user.id)
+  await count(() => signIn(codeFor(lido, secret, -30)))
+  const statements = await count(() => signIn(codeFor(lido, secret)))
+  assert.ok(statements <= 17, `${statements}`)
+})
+
+test('a sign-in by a passkey costs at most eleven statements, and its page no more than another', async () => {
+  const { db, clock } = lido.services
+  const pool = await pools.findBySlug(db, 'people')
+  const user = pool && (await users.findByIdentifier(db, pool.id, { kind: 'email', value: email, typed: email }))
+  assert.ok(pool && user)
+  const settings = { ...pool.settings, sign_in_methods: ['password', 'passkey'] as ('password' | 'passkey')[] }
+  await pools.update(db, clock.now(), pool, { ...pool, kind: 'local', settings }, { kind: 'system' })
+  const key = await givePasskey(lido, pool, user.id)
+  // The change takes a moment to be known.
+  const isKnown = async () => (await openPage()).browser.page.html.includes('data-passkey')
+  for (let tries = 100; tries > 0 && !(await isKnown()); tries -= 1) await setTimeout(20)
+  assert.ok((await count(openPage)) <= 2)
+  const signInByPasskey = async () => {
+    const { browser, verifier } = await openPage()
+    const csrf = browser.page.html.match(/name="csrf" value="([^"]*)"/)?.[1] ?? ''
+    await browser.post(`${browser.page.url}?view=identify`, { csrf, credential: key.get(optionsOn(browser)) })
+    return redeemFrom(browser, verifier)
+  }
+  const spent = await count(signInByPasskey)
+  assert.ok(spent <= 11, String(spent))
+})
+
 /** How many statements were sent while something was done. */
 const count = async (work: () => Promise<unknown>): Promise<number> => {
   lido.statements.length = 0
@@ -107,10 +146,15 @@ const openPage = async () => {
   return { browser, verifier }
 }
 
-const signIn = async () => {
+const signIn = async (second?: string) => {
   const { browser, verifier } = await openPage()
   await browser.submit({ identifier: email })
   await browser.submit({ password })
+  if (second) await browser.submit({ code: second })
+  return redeemFrom(browser, verifier)
+}
+
+const redeemFrom = async (browser: Browser, verifier: string) => {
   const location = browser.page.headers.get('Location') ?? ''
   const code = new URL(location).searchParams.get('code') ?? ''
   const answer = { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier }

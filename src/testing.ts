@@ -1,6 +1,7 @@
 import { type Config, readConfig } from './config.ts'
 import { testDatabase } from './db/testing.ts'
 import type { Clock } from './platform/clock.ts'
+import type { Pace } from './platform/http/pace.ts'
 import { openLog } from './platform/log.ts'
 import { type Running, start } from './start.ts'
 
@@ -20,7 +21,7 @@ export interface TestLido extends Running {
 /** Starts the program for a test file: loopback only, any port, debug log kept in memory. */
 export const testLido = async (
   env: Record<string, string> = {},
-  options: { clock?: Clock; config?: (config: Config) => Config } = {},
+  options: { clock?: Clock; pace?: Pace; config?: (config: Config) => Config } = {},
 ): Promise<TestLido> => {
   const database = await testDatabase()
   const lines: string[] = []
@@ -36,7 +37,12 @@ export const testLido = async (
   })
   const config = options.config ? options.config(read) : read
   const onStatement = (text: string) => statements.push(text)
-  const running = await start(config, { log, onStatement, ...(options.clock ? { clock: options.clock } : {}) })
+  const running = await start(config, {
+    log,
+    onStatement,
+    ...(options.clock ? { clock: options.clock } : {}),
+    ...(options.pace ? { pace: options.pace } : {}),
+  })
   return {
     ...running,
     lines,

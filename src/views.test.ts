@@ -3,7 +3,8 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { IntlMessageFormat } from 'intl-messageformat'
-import { type Brand, type Field, type Form, messageNames, openRender, renderMessage } from './platform/http/render.ts'
+import { messageNames, textNames } from './platform/http/message-list.ts'
+import { type Brand, type Field, type Form, openRender, renderMessage, renderText } from './platform/http/render.ts'
 import { languages, type Words, wordsFor } from './platform/words.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -60,8 +61,14 @@ const newPassword = (words: Words, more: Partial<Field> = {}) =>
     autocomplete: 'new-password',
     minlength: 12,
     hint: words.t('hint.password', { count: 12 }),
+    meter: { least: 12 },
     ...more,
   })
+const remember = ({ t }: Words): Field => ({
+  name: 'remember',
+  kind: 'checkbox',
+  label: t('field.remember', { days: 30 }),
+})
 const resend = { name: 'action', value: 'resend', label: 'button.resend_code' }
 const correct = { name: 'action', value: 'correct', label: 'button.correct_address' }
 
@@ -120,6 +127,13 @@ const samples: Record<string, Record<string, Sample>> = {
       links: { register: '?register' },
     }),
     bare: (words) => ({ client, form: form([identifier(words)], 'button.continue'), links: {} }),
+    'with passkeys': (words) => ({
+      client,
+      passkeys: true,
+      passkey: { act: 'get', options: '{"challenge":"<&>"}' },
+      form: form([identifier(words, { autocomplete: 'username webauthn' })], 'button.continue'),
+      links: { register: '?register' },
+    }),
   },
   'signin/prove': {
     password: (words) => ({
@@ -143,13 +157,111 @@ const samples: Record<string, Record<string, Sample>> = {
       form: form([code(words)], 'button.sign_in', { buttons: [resend], notice: 'notice.code_sent' }),
       links: { another: '?methods' },
     }),
+    'code by text message': (words) => ({
+      method: 'sms_code',
+      identifier: '+41 79 123 45 67',
+      notYou: '?again',
+      form: form([code(words)], 'button.sign_in', {
+        buttons: [resend],
+        alert: { key: 'alert.resend_wait', values: { minutes: 60 } },
+      }),
+      links: { another: '?methods' },
+    }),
+    link: (words) => ({
+      method: 'magic_link',
+      identifier: long,
+      notYou: '?again',
+      form: form([code(words, { hint: words.t('prove.link.other') })], 'button.continue', {
+        buttons: [{ ...resend, label: 'button.resend_link' }],
+        notice: 'notice.link_sent',
+      }),
+      links: { another: '?methods' },
+    }),
+    'code of an authenticator': (words) => ({
+      method: 'totp',
+      identifier: 'ada@example.org',
+      notYou: '?again',
+      form: form([code(words), remember(words)], 'button.sign_in', { alert: { key: 'alert.totp_wrong' } }),
+      links: { another: '?methods' },
+    }),
+    passkey: (words) => ({
+      method: 'passkey',
+      identifier: 'ada@example.org',
+      notYou: '?again',
+      passkeys: true,
+      passkey: { act: 'get', options: '{}' },
+      form: form([remember(words)], 'button.passkey', { alert: { key: 'alert.passkey_wrong' } }),
+      links: { another: '?methods' },
+    }),
+    'recovery code': (words) => ({
+      method: 'recovery_code',
+      identifier: long,
+      notYou: '?again',
+      form: form([{ ...code(words), kind: 'text', maxlength: 64 }, remember(words)], 'button.sign_in'),
+      links: { another: '?methods' },
+    }),
+  },
+  'signin/enrol': {
+    'a passkey': () => ({
+      identifier: 'ada@example.org',
+      notYou: '?again',
+      method: 'passkey',
+      optional: false,
+      passkeys: true,
+      passkey: { act: 'create', options: '{}' },
+      form: form([], 'button.passkey_add', {
+        buttons: [{ name: 'action', value: 'other', label: 'button.other_factor' }],
+        alert: { key: 'alert.passkey_not_added' },
+      }),
+    }),
+    'a passkey for the next time': () => ({
+      identifier: long,
+      notYou: '?again',
+      method: 'passkey',
+      optional: true,
+      passkeys: true,
+      passkey: { act: 'create', options: '{}' },
+      form: form([], 'button.passkey_add', { buttons: [{ name: 'action', value: 'later', label: 'button.later' }] }),
+    }),
+    choice: ({ t }) => ({
+      identifier: 'ada@example.org',
+      notYou: '?again',
+      form: form([], 'button.continue'),
+      methods: ['totp', 'passkey'].map((name) => ({ name, label: t(`enrol.${name}`) })),
+    }),
+    authenticator: (words) => ({
+      identifier: 'ada@example.org',
+      notYou: '?again',
+      method: 'totp',
+      secret: { qr: { size: 2, path: 'M0 0h1v1h-1z' }, secret: 'JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP' },
+      form: form([code(words)], 'button.continue', {
+        buttons: [{ name: 'action', value: 'other', label: 'button.other_factor' }],
+        alert: { key: 'alert.code_wrong' },
+      }),
+    }),
+  },
+  'signin/recovery-codes': {
+    new: () => ({
+      codes: Array.from({ length: 10 }, (_, n) => `ABCDEF-GHJKMN-PQRSTV-WXYZ${10 + n}`),
+      links: { download: '?view=download' },
+      form: form([], 'button.continue'),
+    }),
+    few: () => ({
+      codes: [],
+      left: 3,
+      links: {},
+      form: form([], 'button.continue', { buttons: [{ name: 'action', value: 'renew', label: 'button.new_codes' }] }),
+    }),
   },
   'signin/methods': {
     plain: ({ t }) => ({
       identifier: 'ada@example.org',
       notYou: '?again',
       form: form([], 'button.continue'),
-      methods: ['password', 'email_code'].map((name) => ({ name, label: t(`method.${name}`) })),
+      methods: ['password', 'email_code', 'sms_code', 'magic_link', 'passkey', 'totp', 'recovery_code'].map((name) => ({
+        name,
+        label: t(`method.${name}`),
+      })),
     }),
   },
   'signin/register': {
@@ -175,6 +287,13 @@ const samples: Record<string, Record<string, Sample>> = {
         buttons: [resend, correct],
       }),
     }),
+    'by text message': (words) => ({
+      address: '+41 79 123 45 67',
+      texted: true,
+      form: form([code(words)], 'button.continue', {
+        buttons: [resend, { ...correct, label: 'button.correct_number' }],
+      }),
+    }),
     'wrong code': (words) => ({
       address: long,
       form: form([code(words, { error: words.t('alert.code_wrong') })], 'button.continue', {
@@ -182,15 +301,19 @@ const samples: Record<string, Record<string, Sample>> = {
       }),
     }),
   },
-  'signin/change': {
-    plain: (words) => ({
-      identifier: 'ada@example.org',
-      form: form(
-        [newPassword(words, { name: 'new_password', label: words.t('field.new_password') })],
-        'button.set_password',
-      ),
-    }),
-  },
+  'signin/change': Object.fromEntries(
+    ['set', 'expired', 'common'].map((why): [string, Sample] => [
+      why,
+      (words) => ({
+        why,
+        identifier: 'ada@example.org',
+        form: form(
+          [newPassword(words, { name: 'new_password', label: words.t('field.new_password') })],
+          'button.set_password',
+        ),
+      }),
+    ]),
+  ),
   'signin/consent': {
     plain: ({ t }) => ({
       client: {
@@ -215,12 +338,101 @@ const samples: Record<string, Record<string, Sample>> = {
       form: { action: '/', csrf: 'c5rf', hidden: [] },
     }),
   },
+  'account/overview': {
+    plain: ({ t }) => ({
+      identifier: long,
+      signOut: '/w/demo/logout',
+      notice: 'notice.account_password',
+      alert: null,
+      back: '/',
+      sections: ['profile', 'identifiers', 'password', 'factors', 'sessions', 'applications', 'activity', 'data'].map(
+        (name) => ({ href: `/${name}`, label: t(`account.${name}.title`), detail: t(`account.${name}.about`) }),
+      ),
+    }),
+  },
+  'account/list': {
+    sessions: ({ t }) => ({
+      heading: t('account.sessions.title'),
+      lead: t('account.sessions.text'),
+      notice: 'notice.account_ended',
+      alert: null,
+      back: '/',
+      items: [
+        {
+          title: 'Firefox on Linux',
+          badge: t('account.sessions.this'),
+          lines: [{ text: t('account.sessions.seen', { time: '1 May 2026, 12:00 UTC' }), at: null }],
+          link: null,
+          form: null,
+        },
+        {
+          title: long,
+          badge: null,
+          lines: [{ text: '1 May 2026, 12:00 UTC', at: '2026-05-01T12:00:00.000Z' }],
+          link: { href: '/', label: t('link.change') },
+          form: form([], 'button.end_session', { hidden: [{ name: 'end', value: 'abc' }] }),
+        },
+      ],
+      more: {
+        heading: t('account.sessions.devices'),
+        items: [{ title: t('account.sessions.remembered'), badge: null, lines: [], link: null, form: null }],
+      },
+      forms: [form([], 'button.end_others')],
+    }),
+    'nothing but ways on': ({ t }) => ({
+      heading: t('account.data.title'),
+      lead: null,
+      notice: null,
+      alert: null,
+      back: '/',
+      items: [],
+      actions: [{ href: '/', label: t('account.data.download') }],
+    }),
+  },
+  'account/form': {
+    plain: (words) => ({
+      heading: words.t('account.profile.title'),
+      lead: words.t('account.profile.fixed'),
+      notice: 'notice.account_saved',
+      alert: null,
+      back: '/',
+      facts: [{ name: 'Member number', value: 'M-1' }],
+      form: form([{ name: 'given_name', kind: 'text', label: 'Given name', value: 'Ada' }], 'button.save'),
+    }),
+    password: (words) => ({
+      heading: words.t('account.password.title'),
+      lead: words.t('account.password.text'),
+      notice: null,
+      alert: null,
+      back: '/',
+      facts: [],
+      username: 'ada@example.org',
+      form: form(
+        [
+          password(words, { label: words.t('field.old_password'), error: words.t('error.old_password') }),
+          newPassword(words, { name: 'new_password', label: words.t('field.new_password') }),
+        ],
+        'button.set_password',
+      ),
+    }),
+    'nothing left to fill in': (words) => ({
+      heading: words.t('account.identifiers.title'),
+      lead: null,
+      notice: null,
+      alert: { key: 'alert.identifier_taken' },
+      back: '/',
+      facts: [],
+      form: null,
+    }),
+  },
+  'account/gone': { plain: () => ({}) },
   'recover/identify': {
     plain: (words) => ({ form: form([identifier(words)], 'button.continue'), links: { signin: '/' } }),
   },
   'recover/verify': {
     plain: (words) => ({
       address: 'ada@example.org',
+      texted: false,
       form: form(
         [code(words), newPassword(words, { name: 'new_password', label: words.t('field.new_password') })],
         'button.set_password',
@@ -229,7 +441,8 @@ const samples: Record<string, Record<string, Sample>> = {
       links: { other: '?recover', signin: '?signin' },
     }),
     'two faults': (words) => ({
-      address: 'ada@example.org',
+      address: '079 111 00 01',
+      texted: true,
       form: form(
         [
           code(words, { error: words.t('error.required') }),
@@ -241,6 +454,7 @@ const samples: Record<string, Record<string, Sample>> = {
         ],
         'button.set_password',
       ),
+      links: { other: '?recover' },
     }),
   },
   'recover/link': {
@@ -278,6 +492,10 @@ const samples: Record<string, Record<string, Sample>> = {
     }),
   },
   'invitation/done': { plain: () => ({ address: 'ada@example.org' }) },
+  'verify/continue': {
+    plain: () => ({ service: brand.name, address: long, form: form([], 'button.continue') }),
+  },
+  'verify/code': { plain: () => ({ code: '4930271568' }) },
   logout: {
     plain: () => ({ form: { action: '/', csrf: 'c5rf', hidden: [{ name: 'xsrf', value: 'x5rf' }] } }),
   },
@@ -390,9 +608,9 @@ describe('every view', () => {
   for (const { title, view, words, sample } of drawn) {
     it(`draws ${title}`, () => {
       const html = draw(view, words, sample)
-      assert.match(html, new RegExp(`<html lang="${words.lang}" dir="ltr">`))
+      assert.match(html, new RegExp(`<html lang="${words.lang}" dir="${words.dir}">`))
       assert.equal(all(html, /<h1>/g).length, 1)
-      assert.equal(all(html, /<main data-step="[a-z]+">/g).length, 1)
+      assert.equal(all(html, /<main data-step="[a-z-]+">/g).length, 1)
       assert.ok(all(html, /role="alert"/g).length <= 1, 'at most one alert')
       assert.ok(all(html, / autofocus/g).length <= 1, 'at most one focus')
       assert.doesNotMatch(html, /undefined|\[object |NaN/)
@@ -404,7 +622,10 @@ describe('every view', () => {
 
 /** Nothing that the pages' Content-Security-Policy would stop. */
 const assertContentPolicy = (html: string) => {
-  assert.doesNotMatch(html, /<script|\sstyle=|\son[a-z]+=|javascript:/i)
+  assert.doesNotMatch(
+    html,
+    /<script(?! type="module" src="\/assets\/[\w.-]+\?v=[\w-]{12}"><\/script>)|\sstyle=|\son[a-z]+=|javascript:/i,
+  )
   assert.deepEqual(all(html, /<style[^>]*>/g), ['<style nonce="n0nce">'])
   assert.deepEqual(
     all(html, /<link rel="stylesheet" href="([^"]*)"/g).map((href) => href.replace(/\?v=.{12}$/, '')),
@@ -495,6 +716,13 @@ describe('a message', () => {
     address: 'ada@example.org',
     minutes: 10,
     hours: 72,
+    left: 2,
+    added: 'grace@example.org',
+    gone: 'none',
+    days: 14,
+    device: 'Firefox, Linux',
+    network: '192.0.2.0/24',
+    time: '21 November 2026 at 09:12 UTC',
     code: '493027',
     link: 'https://id.example.org/w/a',
   }
@@ -510,7 +738,26 @@ describe('a message', () => {
         assert.equal(text.includes(values.code), html.includes(values.code))
         assert.doesNotMatch(text, /&[a-z]+;|<|\n{3}/)
         assert.doesNotMatch(html, /<img|url\(|<script|src=/)
-        assert.match(html, new RegExp(`<html lang="${words.lang}" dir="ltr">`))
+        assert.match(html, new RegExp(`<html lang="${words.lang}" dir="${words.dir}">`))
+      })
+    }
+  }
+})
+
+describe('a text message', () => {
+  for (const words of languages.map(wordsFor)) {
+    for (const name of textNames) {
+      it(`says ${name} in ${words.lang} shortly, with what phones need to fill the code in as its last line`, () => {
+        const values = {
+          brand: { ...brand, name: `Strandbad ${'Lindau '.repeat(20)}` },
+          host: 'id.example.org',
+          minutes: 10,
+        }
+        const coded = name !== 'register-taken' && name !== 'password-changed'
+        const text = renderText(name, words, { ...values, ...(coded ? { code: '493027' } : {}) })
+        assert.doesNotMatch(text, /undefined|&|</)
+        assert.equal(/\n\n@id\.example\.org #493027$/.test(text), coded)
+        assert.ok(text.length <= 220, `${text.length} characters`)
       })
     }
   }
@@ -524,6 +771,23 @@ describe('the words', () => {
     const shape = (messages: Record<string, string>) =>
       Object.fromEntries(Object.entries(messages).map(([key, message]) => [key, argumentsOf(message)]))
     for (const { messages } of catalogues) assert.deepEqual(shape(messages), shape(reference?.messages ?? {}))
+  })
+
+  it('count in every form that a language has', () => {
+    for (const { lang, messages } of catalogues)
+      for (const [key, message] of Object.entries(messages))
+        for (const options of pluralsOf(message)) assert.deepEqual(unsaidCounts(lang, options), [], `${key} in ${lang}`)
+  })
+
+  it('set French signs apart by a narrow space at which no line breaks', () => {
+    for (const [key, message] of Object.entries(catalogue('fr')))
+      assert.doesNotMatch(message, /(?<!\u202f)[?!;:»](?=\s|$)|«(?!\u202f)|'/, key)
+  })
+
+  it('leave nothing in English where the script is another', () => {
+    for (const [key, message] of Object.entries(catalogue('ja')))
+      assert.match(message, /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}/u, key)
+    for (const [key, message] of Object.entries(catalogue('ar'))) assert.match(message, /\p{Script=Arabic}/u, key)
   })
 
   it('are sorted, trimmed and never empty', () => {
@@ -554,11 +818,34 @@ function catalogue(lang: string): Record<string, string> {
   return JSON.parse(readFileSync(join(root, 'views/words', `${lang}.json`), 'utf8'))
 }
 
+type Element = ReturnType<IntlMessageFormat['getAst']>[number]
+
+/** Every part of a message, those inside of its choices included. */
+const elementsOf = (message: string): Element[] => {
+  const within = (element: Element): Element[] =>
+    'options' in element
+      ? [element, ...Object.values(element.options).flatMap(({ value }) => value.flatMap(within))]
+      : [element]
+  return new IntlMessageFormat(message, 'en', undefined, { ignoreTag: true }).getAst().flatMap(within)
+}
+
 const argumentsOf = (message: string): string[] => {
-  const names = new IntlMessageFormat(message, 'en', undefined, { ignoreTag: true })
-    .getAst()
-    .flatMap((element) => ('value' in element && element.type !== 0 ? [element.value] : []))
+  const names = elementsOf(message).flatMap((element) =>
+    'value' in element && element.type !== 0 ? [element.value] : [],
+  )
   return [...new Set(names)].sort()
+}
+
+/** What each plural of a message has words for. */
+const pluralsOf = (message: string): string[][] =>
+  elementsOf(message).flatMap((element) => ('pluralType' in element ? [Object.keys(element.options)] : []))
+
+/** Forms of a language's numbers up to 200 that a plural says neither by their name nor one by one. */
+const unsaidCounts = (lang: string, options: string[]): string[] => {
+  const rules = new Intl.PluralRules(lang)
+  const counts = Array.from({ length: 201 }, (_, count) => count)
+  const unsaid = counts.filter((count) => !options.includes(`=${count}`) && !options.includes(rules.select(count)))
+  return [...new Set(unsaid.map((count) => rules.select(count)))]
 }
 
 const sources = (pattern: string) =>

@@ -59,7 +59,7 @@ export const openAccess = (services: Services, changes: Changes): Access => {
       if (payload.sub === payload.client_id) return machine(client.id, scopes)
       const grant = await operators.find(db, String(payload.sub))
       if (!grant) throw new Problem('forbidden', { detail: 'This account is not an operator.' })
-      return operator(grant, scopes)
+      return operatorOf(grant, scopes)
     },
   }
 }
@@ -116,8 +116,11 @@ const machine = (id: string, scopes: Set<string>): Actor => ({
   pools: undefined,
 })
 
-/** An operator can do what their role may do and their token was given, whichever is less. */
-const operator = ({ userId, role, workspaces, pools }: operators.Operator, asked: Set<string>): Actor => {
+/** An operator can do what their role may do and what their token was given, whichever is less; in the console, all of it. */
+export const operatorOf = (
+  { userId, role, workspaces, pools }: operators.Operator,
+  asked: ReadonlySet<string> = new Set(['admin']),
+): Actor => {
   const allowed = operators.scopesOf(role)
   const scopes = new Set(
     asked.has('admin') ? allowed : [...asked].filter((scope) => allowed.has(scope) || allowed.has('admin')),

@@ -17,12 +17,13 @@ const ndjsonOf = async function* (db: Db, pool: Pool, withHashes: boolean): Asyn
 
 const csvOf = async function* (db: Db, pool: Pool, withHashes: boolean): AsyncIterable<string> {
   const columns = columnsOf(pool, withHashes)
-  yield lineOf(columns)
+  yield csvLine(columns)
   for await (const rows of readUsers(db, pool, withHashes))
-    yield rows.map((row) => lineOf(columns.map((column) => cellOf(row, column, columns)))).join('')
+    yield rows.map((row) => csvLine(columns.map((column) => cellOf(row, column, columns)))).join('')
 }
 
-const lineOf = (cells: string[]): string => `${cells.map(quoted).join(',')}\r\n`
+/** A line of CSV (RFC 4180), in which no cell is taken for a formula. */
+export const csvLine = (cells: readonly string[]): string => `${cells.map(quoted).join(',')}\r\n`
 
 const cellOf = (row: ExportedRow, column: string, columns: string[]): string => {
   const [part = '', ...names] = column.split('.')

@@ -19,8 +19,11 @@ const isJson = ({ headers }: Response): boolean =>
 const id = 'bootstrap'
 const secret = 'a-bootstrap-secret-that-only-this-test-knows'
 
-export const adminLido = async (env: Record<string, string> = {}): Promise<AdminLido> => {
-  const lido = await testLido({ BOOTSTRAP_CLIENT_ID: id, BOOTSTRAP_CLIENT_SECRET: secret, ...env })
+export const adminLido = async (
+  env: Record<string, string> = {},
+  options: Parameters<typeof testLido>[1] = {},
+): Promise<AdminLido> => {
+  const lido = await testLido({ BOOTSTRAP_CLIENT_ID: id, BOOTSTRAP_CLIENT_SECRET: secret, ...env }, options)
   const tokens = new Map<string, Promise<string>>()
   const fetchToken = async (scope: string) => {
     const body = { grant_type: 'client_credentials', scope, resource: `${lido.url}/api/v1` }

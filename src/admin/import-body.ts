@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream'
-import { parse } from 'csv-parse'
+import { CsvError, parse } from 'csv-parse'
 import type { RawRow } from '../directory/import-rows.ts'
 import { Problem } from '../platform/problem.ts'
+import { isTooDeep } from './parse.ts'
 
 const mostCharacters = 128 * 1024
 
@@ -32,7 +33,7 @@ const readCsv = async function* (source: Readable): AsyncIterable<RawRow> {
       else names = headerOf(cells)
     }
   } catch (error) {
-    if (error instanceof Error && 'code' in error && String(error.code).startsWith('CSV_'))
+    if (error instanceof CsvError)
       throw new Problem('unprocessable', { detail: `The CSV cannot be read: ${error.message.slice(0, 200)}` })
     throw error
   }
@@ -76,6 +77,7 @@ const lineOf = (line: string): RawRow => {
       if (name === '__proto__' || isOdd(name) || (typeof value === 'string' && isOdd(value))) throw new OddText()
       return value
     })
+    if (isTooDeep(values)) return { is: 'unreadable', why: 'The line has too many levels' }
     if (typeof values === 'object' && values !== null && !Array.isArray(values))
       return { is: 'row', values: values as Record<string, unknown> }
   } catch (error) {

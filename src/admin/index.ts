@@ -1,16 +1,18 @@
 import type { Context, Middleware } from 'koa'
 import type { Changes } from '../db/changes.ts'
 import { isConnectionFailure } from '../db/connect.ts'
+import { awaitUpload } from '../platform/http/pace.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Services } from '../services.ts'
 import { type Access, demand, openAccess } from './access.ts'
-import { anyPatch, check } from './check.ts'
 import { showDocs } from './docs.ts'
 import { once } from './idempotency.ts'
 import { type Json, openapiOf } from './openapi.ts'
 import { readJson } from './parse.ts'
+import { prepare } from './perform.ts'
 import { resources } from './resources/index.ts'
-import type { Answer, Call, Download, Route } from './route.ts'
+import type { Answer, Download, Route } from './route.ts'
+import { openRouter } from './router.ts'
 
 const root = '/api/v1'
 
@@ -38,31 +40,32 @@ export const admin = (services: Services, changes: Changes): Middleware => {
         return showDocs(ctx, services, document())
       }
       if (!ctx.path.startsWith(`${root}/`)) throw new Problem('not_found')
-      const { route, params } = match(ctx.method, ctx.path.slice(root.length))
+      const { place: route, params } = match(ctx.method, ctx.path.slice(root.length))
       ctx.state.route = `${root}${route.path}`
       await serve(ctx, services, access, route, params)
     })
   }
 }
 
-const serve = async (ctx: Context, services: Services, access: Access, route: Route, raw: Record<string, string>) => {
+const serve = async (
+  ctx: Context,
+  services: Services,
+  access: Access,
+  route: Route,
+  params: Record<string, string>,
+) => {
   const actor = await access.identify(ctx.get('Authorization'))
+  // Whoever may not is told so before what they sent is read.
   demand(actor, route.scope)
-  const params = check(route.params, raw, () => new Problem('not_found'))
-  const query = check(route.query, { ...ctx.query })
+  if (route.upload) awaitUpload(ctx.req)
   const sent = route.body ? await readJson(ctx, route.method === 'PATCH') : undefined
-  const body = route.body && check(route.method === 'PATCH' ? anyPatch : route.body, sent)
-  const call: Call<unknown, unknown, unknown> = {
+  const handle = prepare(services, actor, route, {
     params,
-    query,
-    body,
-    actor,
-    services,
-    at: services.clock.now(),
+    query: { ...ctx.query },
+    body: sent,
     ifMatch: ctx.get('If-Match') || undefined,
     upload: { type: ctx.is([...(route.upload ?? [])]) || undefined, stream: ctx.req },
-  }
-  const handle = () => route.handle(call as Call<never, never, never>)
+  })
   if (route.download) return sendDownload(ctx, (await handle()) as Download)
   const answering = handle as () => Promise<Answer<unknown>>
   const key = route.method === 'POST' ? ctx.get('Idempotency-Key') : ''
@@ -114,39 +117,4 @@ const answerProblems = async (ctx: Context, { log }: Services, run: () => Promis
 const problemOf = (error: unknown): Problem | undefined => {
   if (error instanceof Problem) return error
   return isConnectionFailure(error) ? new Problem('unavailable', { retryAfter: 2, cause: error }) : undefined
-}
-
-/** Finds the route of a request. Throws `not_found`, or `method_not_allowed` where only the method is wrong. */
-const openRouter = (routes: readonly Route[]) => {
-  const compiled = routes.map((route) => ({ route, parts: route.path.split('/') }))
-  return (method: string, path: string): { route: Route; params: Record<string, string> } => {
-    const parts = path.split('/').map(decode)
-    const fitting = compiled.flatMap(({ route, parts: wanted }) => {
-      const params = matchParts(wanted, parts)
-      return params ? [{ route, params }] : []
-    })
-    const found = fitting.find(({ route }) => route.method === method)
-    if (found) return found
-    throw new Problem(fitting.length > 0 ? 'method_not_allowed' : 'not_found')
-  }
-}
-
-const matchParts = (wanted: string[], parts: string[]): Record<string, string> | undefined => {
-  if (wanted.length !== parts.length) return undefined
-  const params: Record<string, string> = {}
-  for (const [index, want] of wanted.entries()) {
-    const part = parts[index] ?? ''
-    const name = want.match(/^\{(\w+)\}$/)?.[1]
-    if (name ? part === '' : want !== part) return undefined
-    if (name) params[name] = part
-  }
-  return params
-}
-
-const decode = (part: string): string => {
-  try {
-    return decodeURIComponent(part)
-  } catch {
-    throw new Problem('invalid_request')
-  }
 }

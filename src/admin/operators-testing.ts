@@ -9,7 +9,7 @@ import * as users from '../directory/users.ts'
 import * as workspaces from '../directory/workspaces.ts'
 import type { AdminLido, ApiAnswer } from './fixtures-testing.ts'
 
-const password = 'correct horse battery staple'
+export const password = 'correct horse battery staple'
 const redirectUri = 'https://operators.example/callback'
 
 /** Makes an active user of a pool, found by slug, who can sign in with the common password; answers the id. */

@@ -10,7 +10,7 @@ import * as records from '../directory/user-records.ts'
 import * as users from '../directory/users.ts'
 import * as workspaces from '../directory/workspaces.ts'
 import { Problem } from '../platform/problem.ts'
-import { chooseLanguage, wordsFor } from '../platform/words.ts'
+import { wordsFor } from '../platform/words.ts'
 import type { Services } from '../services.ts'
 import { faultWord, type Word } from '../signin/form.ts'
 import { refusePassword } from '../signin/passwords.ts'
@@ -68,10 +68,6 @@ export const nameOf = async ({ services, actor }: Call): Promise<string | undefi
   return told || user?.identifiers[0]?.typed
 }
 
-/** In which language somebody is written to. */
-export const languageOf = ({ locale }: Record<string, unknown>): string =>
-  chooseLanguage(typeof locale === 'string' ? { uiLocales: locale } : {})
-
 interface Told {
   type: IdentifierKind
   value: string
@@ -83,7 +79,7 @@ export const readIdentifiers = (pool: Pool, told: readonly Told[]) => {
   const faults: Fault[] = []
   const read = told.flatMap(({ type, value, verified }, index) => {
     const known = pool.settings.identifiers.includes(type)
-    const identifier = known ? readIdentifier(value, [type]) : undefined
+    const identifier = known ? readIdentifier(value, [type], pool.settings.default_country) : undefined
     if (identifier) return [{ ...identifier, verified }]
     const pointer = `/identifiers/${index}/${known ? 'value' : 'type'}`
     faults.push({ pointer, detail: known ? `This is no ${type}` : `The pool does not know people by ${type}` })
@@ -151,23 +147,32 @@ export const checkPromise = async (call: Call, pool: Pool, { roles: ids, tenant 
 // Every sign-in and token reads a profile.
 const mostCharacters = 32_768
 
-/** Throws `unprocessable` where a password does not keep to the pool's policy, or the pool has none. */
-export const checkPassword = (
+/**
+ * Throws `unprocessable` where a password does not keep to the pool's policy, or the pool has none. What they had before
+ * does not count: an operator could ask for it one guess after the other.
+ */
+export const checkPassword = async (
+  services: Services,
   pool: Pool,
   password: string,
   known: Pick<users.NewUser, 'profile'> & { names: string[] },
-) => {
+): Promise<void> => {
   const pointer = '/password'
-  if (!pool.settings.sign_in_methods.includes('password'))
-    throw refuse([{ pointer, detail: 'Nobody signs in to this pool by password' }])
+  demandPasswords(pool, pointer)
   const told = Object.values(known.profile).filter((value) => typeof value === 'string')
-  const weak = refusePassword(password, pool, [...known.names, ...told])
+  const weak = await refusePassword(services, pool, { password, context: [...known.names, ...told], warned: true })
   if (weak) throw refuse([{ pointer, detail: inEnglish(weak) }])
+}
+
+/** Throws `unprocessable` where a pool has no passwords. */
+export const demandPasswords = ({ settings }: Pool, pointer: string): void => {
+  if (!settings.sign_in_methods.includes('password'))
+    throw refuse([{ pointer, detail: 'Nobody signs in to this pool by password' }])
 }
 
 export const refuse = (errors: Fault[]): Problem => new Problem('unprocessable', { errors })
 
-const inEnglish = ({ key, values }: Word): string => wordsFor('en').t(key, values)
+export const inEnglish = ({ key, values }: Word): string => wordsFor('en').t(key, values)
 
 const pathOf = (property: string): string =>
   property === '' ? '' : `/${property.replaceAll('~', '~0').replaceAll('/', '~1')}`

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import * as traces from '../directory/traces.ts'
 import type { AdminLido } from './fixtures-testing.ts'
 import { makePerson } from './operators-testing.ts'
 import { resources } from './resources/index.ts'
@@ -95,6 +96,7 @@ const bodies: Record<string, (place: Place) => unknown> = {
   createTenant: ({ pool }) => ({ slug: fresh('tenant'), name: 'Tenant', pool: pool.id }),
   createUser: () => ({ mode: 'set_credentials', identifiers: [{ type: 'email', value: email() }], password }),
   createWorkspace: () => ({ slug: fresh('workspace'), name: 'Workspace' }),
+  changePassword: () => ({ old_password: password, new_password: 'a third horse and a battery' }),
   setPassword: () => ({ password: 'another horse another battery' }),
 }
 
@@ -120,6 +122,20 @@ const makers: Record<string, (lido: AdminLido, place: Place) => Promise<string>>
     const made = await lido.call('POST', `/pools/${pool.id}/imports`, { email: email() }, headers)
     assert.equal(made.status, 201, JSON.stringify(made.body))
     return String(made.body.id)
+  },
+  '/workspaces/{workspace}/messages/{name}': async () => 'magic-link',
+  '/traces/{trace}': async ({ services: { db, clock } }, { workspace }) => {
+    const trace = randomUUID()
+    const refusal = {
+      route: 'GET /w/:workspace/authorize',
+      status: 400,
+      code: 'invalid_client',
+      reason: null,
+      checks: [],
+    }
+    const about = { trace, workspaceId: workspace.id, clientId: null, interaction: null }
+    await traces.keep(db, { ...about, ...refusal, at: clock.now() })
+    return trace
   },
   '/pools/{pool}/groups/{id}/members/{user}': async (lido, { pool, ids }) => {
     const id = await makePerson(lido, pool.slug, email())

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import { SMTPServer } from 'smtp-server'
 import { readConfig } from '../config.ts'
-import { rowsOf } from '../pages/fixtures-testing.ts'
+import { makePool, rowsOf } from '../pages/fixtures-testing.ts'
 import { type TestLido, testLido } from '../testing.ts'
 import { doctor, judgeClocks } from './doctor.ts'
 import { run } from './run-testing.ts'
@@ -95,6 +95,23 @@ test('asks the mail server without sending anything', async () => {
   assert.match(line(there.text, 'mail'), /^ok/)
   assert.match(line(gone.text, 'mail'), /^fail .*ECONNREFUSED.*SMTP_URL/)
   assert.doesNotMatch(gone.text, /hunter2/)
+})
+
+test('tells how text messages go out, and no secret, and who lacks them', async () => {
+  const told = async (changes: Record<string, string>) => line((await examine(changes)).text, 'sms')
+  assert.match(await told({}), /^ok .*inbox/)
+  assert.match(await told({ SMS_URL: 'https://:hunter2@sms.example.org/x' }), /^ok .*webhook at sms\.example\.org$/)
+  assert.match(await told({ SMS_URL: 'twilio://AC1:hunter2@+15005550006' }), /^ok .*Twilio$/)
+  assert.match(await told({ SMS_URL: 'sns://AK:hunter2@eu-west-1' }), /^ok .*Amazon SNS in eu-west-1$/)
+  const secrets = `${healthy.SECRETS},${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64')}`
+  const live = {
+    NODE_ENV: 'production',
+    PUBLIC_URL: 'https://id.example.org',
+    SECRETS: secrets.replaceAll('0123456789', '8264091537'),
+  }
+  assert.match(await told(live), /^ok .*no pool needs it/)
+  await makePool(lido, 'texted', { identifiers: ['email', 'mobile'], sign_in_methods: ['password', 'sms_code'] })
+  assert.match(await told(live), /^warn .*nobody of texted/)
 })
 
 test('warns of rules that let everything out, and of limits that would count a proxy', async () => {

@@ -5,6 +5,7 @@ import { type Config, ConfigError } from '../config.ts'
 import type { Db } from '../db/connect.ts'
 import { pendingMigrations } from '../db/migrate.ts'
 import * as operators from '../directory/operators.ts'
+import * as pools from '../directory/pools.ts'
 import { type Closing, closeAll, openGround } from '../foundation.ts'
 import * as keys from '../oidc/keys.ts'
 import { openFetch } from '../platform/fetch.ts'
@@ -25,7 +26,7 @@ export const doctor: Command = {
 /** One line: how something is, and what to do about it. */
 interface Finding {
   how: 'ok' | 'warn' | 'fail'
-  what: 'configuration' | 'database' | 'clocks' | 'keys' | 'operators' | 'mail' | 'egress'
+  what: 'configuration' | 'database' | 'clocks' | 'keys' | 'operators' | 'mail' | 'sms' | 'egress'
   told: string
 }
 
@@ -88,6 +89,7 @@ const examineDatabase = async (db: Db, config: Config): Promise<Finding[]> => {
     await examineClocks(db),
     ...(await examineKeys(db, config)),
     await examineOperators(db),
+    await examineTexts(db, config),
   ]
 }
 
@@ -155,6 +157,21 @@ const examineMail = async ({ env, smtpUrl }: Config): Promise<Finding> => {
   } catch (error) {
     return fail('mail', `${host}: ${reasonOf(error)}. Check SMTP_URL.`)
   }
+}
+
+/** No provider can be asked without sending something, so this only tells what is set. */
+const examineTexts = async (db: Db, { env, smsUrl }: Config): Promise<Finding> => {
+  if (smsUrl !== undefined) return ok('sms', `Text messages go out by ${providerOf(smsUrl)}`)
+  if (env !== 'production') return ok('sms', 'Text messages go to /dev/inbox')
+  const wanting = await pools.listBySignInMethod(db, 'sms_code')
+  if (wanting.length === 0) return ok('sms', 'SMS_URL is not set, and no pool needs it')
+  return warn('sms', `SMS_URL is not set: nobody of ${wanting.join(', ')} can be sent a text message.`)
+}
+
+// The address may hold secrets.
+const providerOf = (smsUrl: string): string => {
+  const { protocol, host } = new URL(smsUrl)
+  return { 'twilio:': 'Twilio', 'sns:': `Amazon SNS in ${host}` }[protocol] ?? `the webhook at ${host}`
 }
 
 const examineEgress = ({ egressAllow }: Config): Finding => {

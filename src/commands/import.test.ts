@@ -11,6 +11,7 @@ import { migrate } from '../db/migrate.ts'
 import { testDatabase } from '../db/testing.ts'
 import * as imports from '../directory/imports.ts'
 import * as pools from '../directory/pools.ts'
+import * as roles from '../directory/roles.ts'
 import { systemClock } from '../platform/clock.ts'
 import { run } from './run-testing.ts'
 
@@ -67,11 +68,34 @@ test('refuses words that make no sense', async () => {
     ['import'],
     ['import', 'filed', 'people.txt'],
     ['import', 'filed', 'people.csv', '--on-duplicate', 'guess'],
+    ['import', 'filed', 'people.csv', '--map', 'email'],
+    ['import', 'filed', 'people.csv', '--map', 'Mail=surprise'],
     ['export', 'filed', 'out.txt'],
     ['export', 'filed', 'out.csv', '--surprise'],
   ])
     assert.equal((await lido(...words)).code, 2, words.join(' '))
   assert.match((await lido('import', 'nowhere', 'people.csv')).err, /no pool "nowhere"/)
+})
+
+test('calls columns as it is told, and gives roles', async () => {
+  const { db } = connection
+  const pool = await makePool('mapped')
+  await db
+    .transaction()
+    .execute((trx) =>
+      roles.create(
+        trx,
+        new Date(),
+        { key: 'helper', name: 'Helper', description: '', permissions: [], tenantId: null },
+        { kind: 'system' },
+      ),
+    )
+  const file = await write('mapped.csv', 'E=Mail,Rolle,Notiz\na@example.org,helper,x\nb@example.org,unknown,x\n')
+  const mapping = ['--map', 'E=Mail=email', '--map', 'Rolle=roles', '--map', 'Notiz=']
+  const done = await lido('import', 'mapped', file, ...mapping)
+  assert.match(done.out, /^row 2: There is no role unknown for this pool\n1 created/, done.err)
+  const given = await db.selectFrom('userRoles').select('tenantId').where('poolId', '=', pool.id).execute()
+  assert.deepEqual(given, [{ tenantId: null }])
 })
 
 test('killed in the middle, goes on where it was, and makes everyone once', async () => {

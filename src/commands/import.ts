@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { type ImportType, readRows } from '../admin/import-body.ts'
 import type { Db } from '../db/connect.ts'
 import { system } from '../directory/audit.ts'
+import { type ColumnMapping, columnMapping, renamed } from '../directory/import-columns.ts'
 import * as imports from '../directory/imports.ts'
 import * as pools from '../directory/pools.ts'
 import { systemClock } from '../platform/clock.ts'
@@ -19,14 +20,20 @@ const policies = ['skip', 'update', 'fail'] as const
 /** Works on the import itself; a server on the same database helps, and finishes it where this is stopped. */
 export const importUsers: Command = {
   usage:
-    'lido import POOL FILE                 take in users from .csv or .ndjson; --dry-run, --on-duplicate skip|update|fail',
+    'lido import POOL FILE                 take in users from .csv or .ndjson; --dry-run, --on-duplicate skip|update|fail, --map COLUMN=NAME',
   run: async (words, read) => {
-    const { slug, file, type, dryRun, onDuplicate } = readWords(words)
+    const { slug, file, type, dryRun, onDuplicate, mapping } = readWords(words)
     return onFoundation(read(), async ({ connection: { db } }) => {
       const pool = await getPool(db, slug)
       const worker = { db, clock: systemClock }
-      const options = { dryRun, onDuplicate, withGroups: true }
-      const { id } = await imports.start(worker, pool.id, options, readRows(createReadStream(file), type), system)
+      const options = { dryRun, onDuplicate, withGroups: true, withRoles: true, withTenants: true, ofPoolOnly: false }
+      const { id } = await imports.start(
+        worker,
+        pool.id,
+        options,
+        renamed(readRows(createReadStream(file), type), mapping),
+        system,
+      )
       do showProgress(await imports.get(db, pool.id, id))
       while (await imports.workOn(worker, pool.id, id))
       const done = await imports.get(db, pool.id, id)
@@ -51,13 +58,26 @@ const readWords = (words: string[]) => {
   if (!type) throw new UsageError('The file is called .csv, .ndjson or .jsonl.')
   const onDuplicate = policies.find((one) => one === values['on-duplicate'])
   if (!onDuplicate) throw new UsageError('--on-duplicate is skip, update or fail.')
-  return { slug, file, type, dryRun: values['dry-run'], onDuplicate }
+  return { slug, file, type, dryRun: values['dry-run'], onDuplicate, mapping: mappingOf(values.map ?? []) }
+}
+
+/** Words such as `E-Mail=email`; nothing after the last sign leaves the column out. */
+const mappingOf = (words: string[]): ColumnMapping => {
+  const pairs = words.map((word) => {
+    const at = word.lastIndexOf('=')
+    if (at < 1) throw new UsageError('--map is COLUMN=NAME, or COLUMN= to leave one out.')
+    return [word.slice(0, at), word.slice(at + 1) || null] as const
+  })
+  const { data, error } = columnMapping.safeParse(Object.fromEntries(pairs))
+  if (!data) throw new UsageError(`--map: ${error.issues[0]?.message}.`)
+  return data
 }
 
 const parsed = (args: string[]) => {
   const options = {
     'dry-run': { type: 'boolean', default: false },
     'on-duplicate': { type: 'string', default: 'skip' },
+    map: { type: 'string', multiple: true },
   } as const
   try {
     return parseArgs({ args, allowPositionals: true, options })

@@ -66,16 +66,32 @@ const writes = {
   where a.workspace_id = x.workspace_id and a.id = x.id and ${won}
 )`,
   events: (won: string) => `logged as (
-  insert into events (id, type, workspace_id, pool_id, user_id, client_id, data, at)
-  select id, type, workspace_id, pool_id, user_id, client_id, data, at
+  insert into events (id, type, workspace_id, pool_id, user_id, client_id, data, trace, at)
+  select id, type, workspace_id, pool_id, user_id, client_id, data, trace, at
   from jsonb_to_recordset($1::jsonb -> 'events') as x (unit int, id uuid, type text, workspace_id uuid, pool_id uuid,
-    user_id uuid, client_id text, data jsonb, at timestamptz)
+    user_id uuid, client_id text, data jsonb, trace text, at timestamptz)
   where ${won}
 )`,
   signed_in: (won: string) => `seen as (
   update users u set last_sign_in_at = x.at
   from jsonb_to_recordset($1::jsonb -> 'signed_in') as x (unit int, pool_id uuid, user_id uuid, at timestamptz)
   where u.pool_id = x.pool_id and u.id = x.user_id and ${won}
+)`,
+  // Of each user the latest twenty are kept, this one among them.
+  places: (won: string) => `placed as (
+  select * from jsonb_to_recordset($1::jsonb -> 'places') as x (unit int, pool_id uuid, user_id uuid, network text,
+    country text, latitude real, longitude real, at timestamptz, expires_at timestamptz)
+  where ${won}
+), came as (
+  insert into places as p (pool_id, user_id, network, country, latitude, longitude, at, expires_at)
+  select pool_id, user_id, network, country, latitude, longitude, at, expires_at from placed
+  on conflict (pool_id, user_id, network) do update set country = excluded.country, latitude = excluded.latitude,
+    longitude = excluded.longitude, at = excluded.at, expires_at = excluded.expires_at
+), left_behind as (
+  delete from places p using placed x
+  where p.pool_id = x.pool_id and p.user_id = x.user_id and p.network <> x.network and p.network not in (
+    select o.network from places o where o.pool_id = x.pool_id and o.user_id = x.user_id and o.network <> x.network
+    order by o.at desc limit 19)
 )`,
   forgiven: (won: string) => `forgiven as (
   delete from limits l using jsonb_to_recordset($1::jsonb -> 'forgiven') as x (unit int, key text)
@@ -154,6 +170,7 @@ const partsIn = (works: readonly Work[]): Set<Part> => {
     drops: some((work) => work.drops.size),
     events: some((work) => work.events.length),
     signed_in: some((work) => work.signedIn.length),
+    places: some((work) => work.places.length),
     forgiven: some((work) => work.forgiven.length),
     charges: some((work) => work.charges.length),
   }
@@ -202,6 +219,19 @@ const documentOf = (works: Work[]): string => {
       (work) => work.signedIn,
       (one) => ({ pool_id: one.poolId, user_id: one.userId, at: one.at }),
     ),
+    places: all(
+      (work) => work.places,
+      (one) => ({
+        pool_id: one.poolId,
+        user_id: one.userId,
+        network: one.network,
+        country: one.country,
+        latitude: one.latitude,
+        longitude: one.longitude,
+        at: one.at,
+        expires_at: one.expiresAt,
+      }),
+    ),
     at: works.flatMap((work) => work.charges).at(-1)?.at,
     charges: all(
       (work) => work.charges,
@@ -235,5 +265,6 @@ const eventDocument = (one: EventRow) => ({
   user_id: one.userId,
   client_id: one.clientId,
   data: one.data,
+  trace: one.trace,
   at: one.at,
 })

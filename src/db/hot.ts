@@ -13,8 +13,23 @@ export interface Account {
   updatedAt: Date
   /** How often everything of theirs was ended. */
   era: number
+  /** When they are deleted, as they asked; signing in is a change of mind. */
+  deletesAt?: Date | null
   identifiers: { kind: 'email' | 'mobile' | 'username'; value: string; typed: string; verified: boolean }[]
   credentials: { id: string; kind: string; data: Record<string, unknown> }[]
+  /** When they signed in before; null for never. */
+  lastSignInAt?: Date | null
+  /** Where they signed in from before, the latest first; only with an attempt. */
+  places?: Place[]
+}
+
+/** A network that somebody signed in from; `at` as RFC 3339. */
+export interface Place {
+  network: string
+  country: string | null
+  latitude: number | null
+  longitude: number | null
+  at: string
 }
 
 /** One artifact with everything that the request around it will ask for next. */
@@ -85,7 +100,8 @@ const wantedRows = 'unnest($1::uuid[], $2::text[]) with ordinality as wanted (wo
 const artifactColumns = `wanted.position::int as position, a.id, a.kind, a.payload, a.consumed_at, a.successor,
   a.expires_at, a.user_id as owner_id, a.era as artifact_era`
 
-const userColumns = `u.pool_id, u.id as user_id, u.status, u.profile, u.metadata, u.updated_at, u.era,
+const userColumns = `u.pool_id, u.id as user_id, u.status, u.profile, u.metadata, u.updated_at, u.era, u.deletes_at,
+  u.last_sign_in_at,
   (select jsonb_agg(jsonb_build_object('kind', n.kind, 'value', n.value, 'typed', n.typed,
     'verified', n.verified_at is not null) order by n.created_at, n.value)
     from identifiers n where n.pool_id = u.pool_id and n.user_id = u.id) as identifiers`
@@ -107,7 +123,10 @@ select ${artifactColumns}, ${userColumns},
   t.id as attempt_id, t.version, t.pool_id as attempt_pool_id, t.identifier_kind, t.identifier_value,
   t.data as attempt_data, t.expires_at as attempt_expires_at,
   (select jsonb_agg(jsonb_build_object('id', c.id, 'kind', c.kind, 'data', c.data) order by c.id)
-    from credentials c where c.pool_id = u.pool_id and c.user_id = u.id) as credentials
+    from credentials c where c.pool_id = u.pool_id and c.user_id = u.id) as credentials,
+  (select jsonb_agg(jsonb_build_object('network', p.network, 'country', p.country, 'latitude', p.latitude,
+    'longitude', p.longitude, 'at', p.at) order by p.at desc)
+    from places p where p.pool_id = u.pool_id and p.user_id = u.id) as places
 from ${wantedRows}
 join artifacts a on a.workspace_id = wanted.workspace_id and a.id = wanted.key
 left join attempts t on t.workspace_id = a.workspace_id and t.id = a.id
@@ -163,8 +182,11 @@ interface LoadedRow {
   metadata: Record<string, unknown>
   updated_at: Date
   era: number
+  deletes_at: Date | null
   identifiers: Account['identifiers'] | null
   credentials?: Account['credentials'] | null
+  last_sign_in_at: Date | null
+  places?: Place[] | null
 }
 
 const loadedFrom = (row: LoadedRow, { workspaceId }: Wanted): Loaded => ({
@@ -199,8 +221,11 @@ const accountFrom = (row: LoadedRow, id: string): Account => ({
   metadata: row.metadata,
   updatedAt: row.updated_at,
   era: row.era,
+  deletesAt: row.deletes_at,
   identifiers: row.identifiers ?? [],
   credentials: row.credentials ?? [],
+  lastSignInAt: row.last_sign_in_at,
+  ...(row.places === undefined ? {} : { places: row.places ?? [] }),
 })
 
 const keysOf = (work: Work): string[] => [

@@ -15,6 +15,13 @@ export interface Database {
     createdAt: At
     updatedAt: At
   }
+  wordings: {
+    workspaceId: string
+    name: string
+    words: Json<Record<string, unknown>>
+    createdAt: At
+    updatedAt: At
+  }
   pools: {
     id: string
     slug: string
@@ -77,6 +84,7 @@ export interface Database {
     updatedAt: At
     lastSignInAt: MaybeAt
     era: Generated<number>
+    deletesAt: MaybeAt
     externalId: ColumnType<string | null, string | null | undefined>
   }
   identifiers: {
@@ -113,7 +121,29 @@ export interface Database {
     userId: string | null
     clientId: string | null
     data: Json<Record<string, unknown>>
+    trace: ColumnType<string | null, string | null | undefined>
     at: ColumnType<Date, Date>
+  }
+  traces: {
+    trace: string
+    at: ColumnType<Date, Date>
+    workspaceId: string | null
+    clientId: string | null
+    interaction: string | null
+    route: string
+    status: number
+    code: string
+    reason: string | null
+    checks: ColumnType<{ name: string; ok: boolean; detail: string | null }[], string>
+    expiresAt: Date
+  }
+  trails: {
+    workspaceId: string
+    id: string
+    poolId: string | null
+    trail: Json<Record<string, unknown>[]>
+    endedAt: Date
+    expiresAt: Date
   }
   artifacts: {
     workspaceId: string
@@ -160,6 +190,16 @@ export interface Database {
     points: number
     resetsAt: Date
   }
+  places: {
+    poolId: string
+    userId: string
+    network: string
+    country: string | null
+    latitude: number | null
+    longitude: number | null
+    at: Date
+    expiresAt: Date
+  }
   operators: {
     poolId: string
     userId: string
@@ -168,6 +208,17 @@ export interface Database {
     pools: string[] | null
     createdAt: At
     updatedAt: At
+  }
+  consoleSessions: {
+    id: string
+    poolId: string
+    userId: string
+    era: number
+    idTokenSealed: string | null
+    provedAt: Date
+    seenAt: Date
+    createdAt: Date
+    expiresAt: Date
   }
   idempotency: {
     actor: string
@@ -248,6 +299,9 @@ export interface Database {
     dryRun: boolean
     onDuplicate: 'skip' | 'update' | 'fail'
     withGroups: boolean
+    withRoles: boolean
+    withTenants: boolean
+    ofPoolOnly: boolean
     startedBy: Json<Record<string, unknown>>
     rows: Generated<number>
     position: Generated<number>

@@ -1,12 +1,18 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Db } from './connect.ts'
+import { removeAttempts } from './trails.ts'
 
 const tables = [
   { name: 'artifacts', key: ['workspace_id', 'id'], expiry: 'expires_at' },
   { name: 'attempts', key: ['workspace_id', 'id'], expiry: 'expires_at' },
   { name: 'challenges', key: ['pool_id', 'id'], expiry: 'expires_at' },
+  { name: 'console_sessions', key: ['id'], expiry: 'expires_at' },
+  { name: 'idempotency', key: ['actor', 'key'], expiry: 'expires_at' },
   { name: 'imports', key: ['pool_id', 'id'], expiry: 'expires_at' },
   { name: 'limits', key: ['key'], expiry: 'resets_at' },
+  { name: 'places', key: ['pool_id', 'user_id', 'network'], expiry: 'expires_at' },
+  { name: 'traces', key: ['trace'], expiry: 'expires_at' },
+  { name: 'trails', key: ['workspace_id', 'id'], expiry: 'expires_at' },
 ] as const
 
 /**
@@ -18,13 +24,17 @@ export const sweep = async (db: Db, at: Date, batch = 500, mostBatches = 20): Pr
   for (const { name, key, expiry } of tables) {
     const columns = sql.join(key.map((column) => sql.ref(column)))
     for (let round = 0; round < mostBatches; round += 1) {
-      const { numAffectedRows = 0n } = await sql`
+      const remove = sql`
         delete from ${sql.table(name)} where (${columns}) in (
           select ${columns} from ${sql.table(name)} where ${sql.ref(expiry)} < ${at}
-          order by ${sql.ref(expiry)} limit ${batch} for update skip locked)`.execute(db)
-      swept += Number(numAffectedRows)
-      if (numAffectedRows < BigInt(batch)) break
+          order by ${sql.ref(expiry)} limit ${batch} for update skip locked)`
+      const removed = name === 'attempts' ? await removeAttempts(db, at, remove) : await affected(db, remove)
+      swept += removed
+      if (removed < batch) break
     }
   }
   return swept
 }
+
+const affected = async (db: Db, remove: RawBuilder<unknown>): Promise<number> =>
+  Number((await remove.execute(db)).numAffectedRows ?? 0n)

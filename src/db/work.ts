@@ -48,6 +48,8 @@ export interface EventRow {
   userId?: string | undefined
   clientId?: string | undefined
   data: Record<string, unknown>
+  /** The trace of the request that it was written in. */
+  trace?: string | undefined
   at: Date
 }
 
@@ -58,16 +60,34 @@ export interface Charge {
   resetsAt: Date
 }
 
+/** Where somebody signed in from, as it is stored. */
+export interface PlaceRow {
+  poolId: string
+  userId: string
+  network: string
+  country: string | undefined
+  latitude: number | undefined
+  longitude: number | undefined
+  at: Date
+  expiresAt: Date
+}
+
 /** Everything that one request writes on the hot path, kept until it ends and committed as one. */
 export interface Work {
   /** When the request came, to tell two requests at once from a replay. */
   began: Date
+  /** What people are shown as the reference of this request. */
+  trace: string | undefined
+  /** How the browser describes itself; a session is known to its owner by it. */
+  agent?: string
   puts: Map<string, Artifact>
   drops: Map<string, { workspaceId: string; id: string }>
   consumptions: Map<string, Consumption>
   attempts: Map<string, AttemptRow>
   events: EventRow[]
   signedIn: { poolId: string; userId: string; at: Date }[]
+  /** At most one of each user, who is among `signedIn`. */
+  places: PlaceRow[]
   /** Keys of try limits that a success forgives. */
   forgiven: string[]
   charges: Charge[]
@@ -75,14 +95,16 @@ export interface Work {
   failure?: unknown
 }
 
-export const emptyWork = (began: Date): Work => ({
+export const emptyWork = (began: Date, trace?: string): Work => ({
   began,
+  trace,
   puts: new Map(),
   drops: new Map(),
   consumptions: new Map(),
   attempts: new Map(),
   events: [],
   signedIn: [],
+  places: [],
   forgiven: [],
   charges: [],
 })
@@ -90,7 +112,7 @@ export const emptyWork = (began: Date): Work => ({
 /** Moves everything out of a work, so that what is committed is never committed twice. */
 export const takeWork = (work: Work): Work => {
   const taken = { ...work }
-  Object.assign(work, emptyWork(work.began))
+  Object.assign(work, emptyWork(work.began, work.trace))
   return taken
 }
 
@@ -101,6 +123,7 @@ export const isEmpty = (work: Work): boolean =>
   work.attempts.size === 0 &&
   work.events.length === 0 &&
   work.signedIn.length === 0 &&
+  work.places.length === 0 &&
   work.forgiven.length === 0 &&
   work.charges.length === 0
 

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
+import { plainCode } from '../platform/digits.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Services } from '../services.ts'
 import * as audit from './audit.ts'
@@ -32,7 +33,7 @@ export const tryCode = async (
     .where('state', '=', 'pending')
     .executeTakeFirst()
   if (!found) return undefined
-  const typed = code.normalize('NFKC').replace(/[\s-]/g, '')
+  const typed = plainCode(code)
   const hashes = keyring.hmacs('code', `${found.id}:${typed}`)
   const row = await db
     .updateTable('invitations')
@@ -141,11 +142,11 @@ const letIn = async (
 const makeOperator = async (
   db: Db,
   at: Date,
-  { poolId, invitedBy: { kind, id } }: Invitation,
+  { poolId, invitedBy: { kind, id }, offer }: Invitation,
   userId: string,
   role: operators.OperatorRole,
 ): Promise<void> => {
-  const grant = { role, workspaces: null, pools: null }
+  const grant = { role, ...(await operators.stillThere(db, offer.operates_in)) }
   await operators.put(db, at, { poolId, userId }, grant, { kind, ...(id ? { id } : {}) }, () => {})
 }
 

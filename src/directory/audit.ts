@@ -1,24 +1,33 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Db } from '../db/connect.ts'
-import type { EventRow } from '../db/work.ts'
+import { currentWork, type EventRow } from '../db/work.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 
 /** Every event there is, with what it tells. A new one is a line here. */
 export type Happening =
-  | { type: 'sign_in.succeeded'; data: { methods: string[]; interaction?: string; grant_type?: string } }
+  | { type: 'sign_in.succeeded'; data: { methods: string[]; interaction?: string; grant_type?: string; risk?: Risk } }
   | { type: 'sign_in.failed'; data: { method: string; why: string; identifier_kind?: string; grant_type?: string } }
-  | { type: 'sign_in.refused'; data: { why: string } }
+  | { type: 'sign_in.refused'; data: { why: string; method?: string; risk?: Risk } }
   | { type: 'user.registered'; data: { identifier_kind: string } }
   | { type: 'user.recovered'; data: Record<string, never> }
   | { type: 'user.registration_repeated'; data: Record<string, never> }
   | { type: 'user.password_set'; data: { by: By; must_change: boolean } }
+  | { type: 'user.password_change_failed'; data: { by: By } }
   | { type: 'user.password_reset_sent'; data: { by: By } }
+  | { type: 'user.credential_added'; data: { by: By; kind: string } }
   | { type: 'user.credential_removed'; data: { by: By; kind: string } }
+  /** A passkey counted backwards: there may be a copy of it. */
+  | { type: 'user.passkey_refused'; data: { credential: string; counter: number; known: number } }
   | { type: 'user.sessions_ended'; data: { by: By } }
+  | { type: 'user.credential_renamed'; data: { by: By; kind: string } }
+  | { type: 'user.data_downloaded'; data: { by: By } }
+  | { type: 'user.deletion_requested'; data: { by: By; deletes_at: string } }
+  | { type: 'user.deletion_cancelled'; data: { by: By } }
   | { type: 'invitation.sent'; data: { by: By; invitation: string } }
   | { type: 'invitation.accepted'; data: { by: By; invitation: string } }
   | { type: 'consent.given'; data: { scopes: string[] } }
   | { type: 'consent.denied'; data: { scopes: string[] } }
+  | { type: 'consent.revoked'; data: { by: By; scopes: string[] } }
   | { type: 'refresh_token.reused'; data: Record<string, never> }
   | { type: 'code.reused'; data: Record<string, never> }
   | { type: 'session.ended'; data: Record<string, never> }
@@ -31,6 +40,11 @@ export type Happening =
   | { type: 'group.member_added' | 'group.member_removed'; data: { by: By; group: string; name: string } }
   | { type: 'tenant.member_added' | 'tenant.member_removed'; data: { by: By; tenant: string; name: string } }
   | { type: 'role.assigned' | 'role.unassigned'; data: { by: By; role: string; name: string; tenant: string | null } }
+  | {
+      type: 'workspace.message_changed'
+      data: { by: By; name: string; before: Record<string, unknown>; after: Record<string, unknown> }
+    }
+  | { type: 'workspace.message_tried'; data: { by: By; name: string } }
   | { type: 'keys.rotated'; data: { by: By; algorithms: string[] } }
   | { type: 'client.secret_rotated' | 'client.secret_ended'; data: { by: By } }
   | {
@@ -45,6 +59,12 @@ export type Happening =
         after?: Record<string, unknown>
       }
     }
+
+/** How a sign-in was judged (docs/risk.md). */
+interface Risk {
+  level: string
+  reasons: string[]
+}
 
 /** Who did something: the program itself, a person for themselves, or whoever an admin token belongs to. */
 export interface By {
@@ -74,12 +94,13 @@ export interface About {
   clientId?: string | undefined
 }
 
-/** An event as a row, for a work that is committed later. */
+/** An event as a row, for a work that is committed later. It carries the trace of the request that is under way. */
 export const event = (at: Date, about: About, { type, data }: Happening): EventRow => ({
   id: uuidv7(at),
   type,
   ...about,
   data,
+  trace: currentWork()?.trace,
   at,
 })
 
@@ -94,7 +115,7 @@ export const recordMany = async (db: Db, at: Date, all: { about: About; happenin
   await db.insertInto('events').values(rows.map(columnsOf)).execute()
 }
 
-const columnsOf = ({ id, type, workspaceId, poolId, userId, clientId, data, at }: EventRow) => ({
+const columnsOf = ({ id, type, workspaceId, poolId, userId, clientId, data, trace, at }: EventRow) => ({
   id,
   type,
   workspaceId: workspaceId ?? null,
@@ -102,5 +123,6 @@ const columnsOf = ({ id, type, workspaceId, poolId, userId, clientId, data, at }
   userId: userId ?? null,
   clientId: clientId ?? null,
   data: JSON.stringify(data),
+  trace: trace ?? null,
   at,
 })

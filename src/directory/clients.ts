@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Db } from '../db/connect.ts'
 import { Problem } from '../platform/problem.ts'
 import { randomToken, sha256 } from '../platform/secrets.ts'
+import { acrValues } from './acr.ts'
 import * as audit from './audit.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
 
@@ -30,13 +31,16 @@ export const clientMetadata = z.object({
   initiate_login_uri: z.url({ protocol: /^https$/ }).optional(),
   first_party: z.boolean().default(false),
   connections: z.array(z.uuid()).nullable().default(null),
-  acr_values_default: z.array(z.string()).default([]),
+  acr_values_default: z
+    .array(z.enum(acrValues))
+    .default([])
+    .describe('How surely its people have to be known at least, whatever a request asks for; the best liked first'),
   /** Resources that the client may ask tokens for, with the scopes it may have there. */
   resources: z.record(z.url(), z.array(z.string())).default({}),
 })
 export type ClientMetadata = z.infer<typeof clientMetadata>
 
-const { acr_values_default: _acr, initiate_login_uri: _initiate, ...offered } = clientMetadata.shape
+const { initiate_login_uri: _initiate, ...offered } = clientMetadata.shape
 const uris = z.array(z.string().max(2000)).max(100).refine(areDistinct, 'An address is named twice').default([])
 
 /** The fields that an operator may write of a client; what they mean together is for `refuseMisfits` to check. */
@@ -165,18 +169,24 @@ export const register = async (...words: Parameters<typeof create>): ReturnType<
 }
 
 /**
- * Every field at once; an event tells what changed. A client that begins to have a secret gets one, shown this once;
- * one that has none any more loses its own. Throws `conflict` where somebody was quicker.
+ * Every field at once; an event tells what changed. A client that begins to have a secret gets `secret`, or else a new
+ * one, shown this once; one that has none any more loses its own. Throws `conflict` where somebody was quicker.
  */
 export const update = async (
   db: Db,
   at: Date,
-  { workspaceId, before, status, ...input }: z.input<typeof clientMetadata> & Pick<Client, 'status'> & Changing,
+  {
+    workspaceId,
+    before,
+    status,
+    secret: chosen = randomToken(),
+    ...input
+  }: z.input<typeof clientMetadata> & Pick<Client, 'status'> & Changing & { secret?: string | undefined },
   by: audit.By,
 ): Promise<{ client: Client; secret: string | undefined }> => {
   const metadata = clientMetadata.parse(input)
   const open = metadata.token_endpoint_auth_method === 'none'
-  const secret = open || before.secretHash ? undefined : randomToken()
+  const secret = open || before.secretHash ? undefined : chosen
   const hashes = open ? { secretHash: null, previousSecretHash: null } : secret ? { secretHash: sha256(secret) } : {}
   const row = await db
     .updateTable('clients')
@@ -199,14 +209,14 @@ interface Changing {
   before: Client
 }
 
-/** Makes a new secret, shown this once; the one that was newest stays good beside it. Throws `conflict` without any. */
+/** Gives a client a new secret; the one that was newest stays good beside it. Throws `conflict` without any. */
 export const rotateSecret = async (
   db: Db,
   at: Date,
   { workspaceId, before }: Changing,
   by: audit.By,
+  secret: string = randomToken(),
 ): Promise<{ client: Client; secret: string }> => {
-  const secret = randomToken()
   const row = await db
     .updateTable('clients')
     .set({

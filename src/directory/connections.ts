@@ -5,7 +5,9 @@ import type { Db } from '../db/connect.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
+import { poolSlug } from './operators.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
+import { adminSlug } from './workspaces.ts'
 
 /** Claims that a mapping never speaks for: the engine's own, those of a proven address, and what a user may do. */
 export const reservedClaims: ReadonlySet<string> = new Set([
@@ -101,6 +103,8 @@ export const update = async (
 ): Promise<ConnectionRecord> => {
   const { workspaceId, id, poolId } = before
   const { mapping, ...settings } = connectionSettings.parse(input)
+  const errors = (await isOperators(db, before)) ? lockouts(settings) : []
+  if (errors.length > 0) throw new Problem('unprocessable', { errors })
   await refuseClaimed(db, workspaceId, id, settings.domains)
   const updatedAt = nextVersion(at, before)
   const { numUpdatedRows } = await db
@@ -117,19 +121,22 @@ export const update = async (
   return after
 }
 
-/** Takes a pool out of a workspace, and the connection out of the clients that name it. */
-export const remove = async (
-  db: Db,
-  at: Date,
-  { workspaceId, id, poolId, name }: ConnectionRecord,
-  by: audit.By,
-): Promise<void> => {
+/** Takes a pool out of a workspace, and the connection out of the clients that name it. Throws `conflict` for the operators'. */
+export const remove = async (db: Db, at: Date, record: ConnectionRecord, by: audit.By): Promise<void> => {
+  const { workspaceId, id, poolId, name } = record
+  if (await isOperators(db, record)) throw new Problem('conflict', { detail: 'Operators sign in by this connection.' })
   await db.deleteFrom('connections').where('workspaceId', '=', workspaceId).where('id', '=', id).execute()
   await sql`
     update clients set metadata = jsonb_set(metadata, '{connections}', (metadata -> 'connections') - ${id}::text)
     where workspace_id = ${workspaceId} and metadata -> 'connections' ? ${id}`.execute(db)
   await audit.record(db, at, { workspaceId, poolId }, { type: 'connection.deleted', data: { by, name } })
 }
+
+/** What of a change of the operators' connection would lock them out. */
+export const lockouts = ({ enabled, hidden }: Pick<ConnectionRecord, 'enabled' | 'hidden'>) => [
+  ...(enabled ? [] : [{ pointer: '/enabled', detail: 'Operators sign in by this connection: it stays open' }]),
+  ...(hidden ? [{ pointer: '/hidden', detail: 'Operators sign in by this connection: it is always offered' }] : []),
+]
 
 /** A workspace's connections in order, from the one after `after`; only those to pools in `among` where that is given. */
 export const list = async (
@@ -190,4 +197,11 @@ const refuseClaimed = async (db: Db, workspaceId: string, id: string, domains: s
     .executeTakeFirst()
   const taken = domains.find((one) => claimed?.domains.includes(one))
   if (taken) throw new Problem('conflict', { detail: `The domain "${taken}" belongs to another connection.` })
+}
+
+/** Whether it is the connection by which operators sign in. */
+const isOperators = async (db: Db, { workspaceId, pool }: ConnectionRecord): Promise<boolean> => {
+  if (pool !== poolSlug) return false
+  const row = await db.selectFrom('workspaces').select('slug').where('id', '=', workspaceId).executeTakeFirst()
+  return row?.slug === adminSlug
 }

@@ -17,6 +17,10 @@ export interface Filter {
   since: Date | undefined
   /** Before then. */
   until: Date | undefined
+  /** Of one request. */
+  trace?: string | undefined
+  /** What the traces of all requests of one interaction begin with. */
+  story?: string | undefined
 }
 
 export interface EventRecord {
@@ -27,13 +31,14 @@ export interface EventRecord {
   userId: string | null
   clientId: string | null
   data: Record<string, unknown>
+  trace: string | null
   at: Date
 }
 
 /** Events, the newest first, from the one before `after`. */
 export const list = (
   db: Db,
-  { types, workspaceId, poolId, userId, clientId, since, until }: Filter,
+  { types, workspaceId, poolId, userId, clientId, since, until, trace, story }: Filter,
   reach: Reach,
   { limit, after }: { limit: number; after: string | undefined },
 ): Promise<EventRecord[]> =>
@@ -51,11 +56,29 @@ export const list = (
     .$if(clientId !== undefined, (query) => query.where('clientId', '=', clientId ?? ''))
     .$if(since !== undefined, (query) => query.where(from(since ?? new Date())))
     .$if(until !== undefined, (query) => query.where(before(until ?? new Date())))
+    .$if(trace !== undefined, (query) => query.where(beginsLike(trace ?? '')).where('trace', '=', trace ?? ''))
+    .$if(story !== undefined, (query) => query.where(beginsLike(story ?? '')))
     .$if(after !== undefined, (query) => query.where('id', '<', after ?? ''))
     .where(reaches(reach))
     .orderBy('id', 'desc')
     .limit(limit)
     .execute()
+
+/** The same, all of them in batches, read as fast as they are taken away. */
+export const readAll = async function* (
+  db: Db,
+  filter: Filter,
+  reach: Reach,
+  batch = 500,
+): AsyncIterable<EventRecord[]> {
+  let after: string | undefined
+  while (true) {
+    const rows = await list(db, filter, reach, { limit: batch, after })
+    if (rows.length > 0) yield rows
+    if (rows.length < batch) return
+    after = rows.at(-1)?.id
+  }
+}
 
 /** What happened on a day (UTC). */
 export interface Day {
@@ -100,6 +123,51 @@ export const countDays = async (
   return [...told.values()]
 }
 
+/** What happened in a pool within some days. */
+export interface PoolCount {
+  poolId: string
+  slug: string
+  name: string
+  signIns: number
+  registrations: number
+  failures: number
+}
+
+/** The same by pool, the busiest first, over all the days; of pools that are gone nothing is told. */
+export const countPools = (
+  db: Db,
+  at: Date,
+  days: number,
+  { workspaceId, poolId }: Pick<Filter, 'workspaceId' | 'poolId'>,
+  reach: Reach,
+  limit = 50,
+): Promise<PoolCount[]> => {
+  const first = new Date((Math.floor(at.getTime() / dayMs) - days + 1) * dayMs)
+  const counting = (column: string) => {
+    const types = Object.keys(counted).filter((type) => counted[type] === column)
+    return sql<number>`(count(*) filter (where type = any(${types}::text[])))::int`
+  }
+  return db
+    .selectFrom('events')
+    .innerJoin('pools', 'pools.id', 'events.poolId')
+    .select(['pools.id as poolId', 'pools.slug', 'pools.name'])
+    .select([
+      counting('sign_ins').as('signIns'),
+      counting('registrations').as('registrations'),
+      counting('failures').as('failures'),
+    ])
+    .where('type', '=', sql<string>`any(${Object.keys(counted)}::text[])`)
+    .where(from(first, sql.ref('events.id')))
+    .$if(workspaceId !== undefined, (query) => query.where('workspaceId', '=', workspaceId ?? ''))
+    .$if(poolId !== undefined, (query) => query.where('poolId', '=', poolId ?? ''))
+    .where(reaches(reach))
+    .groupBy(['pools.id', 'pools.slug', 'pools.name'])
+    .orderBy(sql`count(*)`, 'desc')
+    .orderBy('pools.slug')
+    .limit(limit)
+    .execute()
+}
+
 const dayMs = 86_400_000
 
 const counted: Record<string, 'sign_ins' | 'registrations' | 'failures'> = {
@@ -118,9 +186,13 @@ const reaches = ({ workspaces, pools }: Reach): RawBuilder<boolean> => {
 }
 
 // Ids begin with the time (RFC 9562 section 5.7), so that the index on them finds a span; many at once may run ahead of it.
-const from = (at: Date): RawBuilder<boolean> => sql<boolean>`(at >= ${at} and id >= ${idAt(at.getTime())}::uuid)`
+const from = (at: Date, id: RawBuilder<unknown> = sql.ref('id')): RawBuilder<boolean> =>
+  sql<boolean>`(at >= ${at} and ${id} >= ${idAt(at.getTime())}::uuid)`
 const before = (at: Date): RawBuilder<boolean> =>
   sql<boolean>`(at < ${at} and id < ${idAt(at.getTime() + dayMs)}::uuid)`
+
+// As the index has it.
+const beginsLike = (trace: string): RawBuilder<boolean> => sql<boolean>`left(trace, 10) = left(${trace}, 10)`
 
 const idAt = (ms: number): string => {
   const time = Math.max(0, ms).toString(16).padStart(12, '0')

@@ -30,6 +30,7 @@ export const columnsOf = ({ settings }: Pool, withHashes: boolean): string[] => 
   'username',
   'status',
   'groups',
+  'roles',
   'external_id',
   ...propertiesOf(settings.user_schema).map(({ name }) => `profile.${name}`),
   'profile',
@@ -38,7 +39,7 @@ export const columnsOf = ({ settings }: Pool, withHashes: boolean): string[] => 
   ...(withHashes ? ['password_hash'] : []),
 ]
 
-const rowOf = ({ identifiers, status, groups, profile, metadata }: records.UserRecord): ExportedRow => {
+const rowOf = ({ identifiers, status, groups, externalId, profile, metadata }: records.UserRecord): ExportedRow => {
   const of = (wanted: string) => identifiers.filter(({ kind }) => kind === wanted)
   const [emails, mobiles, usernames] = [of('email'), of('mobile'), of('username')]
   const text = (known: typeof identifiers) => known.map(({ value }) => value).join(';')
@@ -50,6 +51,7 @@ const rowOf = ({ identifiers, status, groups, profile, metadata }: records.UserR
     ...(usernames.length > 0 ? { username: text(usernames) } : {}),
     status,
     groups,
+    ...(externalId === null ? {} : { external_id: externalId }),
     profile,
     metadata,
   }
@@ -61,17 +63,16 @@ const findMore = async (
   users: records.UserRecord[],
   withHashes: boolean,
 ): Promise<Map<string, ExportedRow>> => {
-  const { rows } = await sql<{ id: string; externalId: string | null; hash: string | null }>`
-    select u.id, u.external_id, c.data ->> 'hash' as hash from users u
-    left join credentials c on ${withHashes} and c.pool_id = u.pool_id and c.user_id = u.id and c.kind = 'password'
-    where u.pool_id = ${poolId} and u.id = any(${users.map(({ id }) => id)}::uuid[])`.execute(db)
-  return new Map(
-    rows.map(({ id, externalId, hash }) => [
-      id,
-      {
-        ...(externalId === null ? {} : { external_id: externalId }),
-        ...(hash === null ? {} : { password_hash: hash }),
-      },
-    ]),
-  )
+  // The pool is asked for like the ids, not as a constant: a planner that has not counted a new pool yet takes it for
+  // empty, and would compare everybody in it with everybody.
+  const { rows } = await sql<{ id: string; roles: string[]; hash: string | null }>`
+    with asked as materialized (select ${poolId}::uuid as pool_id, unnest(${users.map(({ id }) => id)}::uuid[]) as id)
+    select asked.id, c.data ->> 'hash' as hash,
+      array(select coalesce(t.slug || '/', '') || r.key collate "C" as one from user_roles a
+        join roles r on r.id = a.role_id left join tenants t on t.id = a.tenant_id
+        where a.pool_id = asked.pool_id and a.user_id = asked.id order by one) as roles
+    from asked
+    left join credentials c
+      on ${withHashes} and c.pool_id = asked.pool_id and c.user_id = asked.id and c.kind = 'password'`.execute(db)
+  return new Map(rows.map(({ id, roles, hash }) => [id, { roles, ...(hash === null ? {} : { password_hash: hash }) }]))
 }

@@ -76,14 +76,19 @@ interface Wanted {
   parentId?: string | null | undefined
   /** Only those whose name begins so. */
   search?: string | undefined
+  /** Only those that this user is in directly. */
+  member?: string | undefined
 }
 
 /** Groups of a pool by id, after the one called `after`. */
-export const list = (db: Db, poolId: string, { limit, after, parentId, search }: Wanted): Promise<Group[]> => {
+export const list = (db: Db, poolId: string, { limit, after, parentId, search, member }: Wanted): Promise<Group[]> => {
   const conditions = [
     after === undefined ? sql`true` : sql`id > ${after}`,
     parentId === undefined ? sql`true` : sql`parent_id is not distinct from ${parentId}::uuid`,
     search === undefined ? sql`true` : sql`starts_with(lower(name), lower(${search}))`,
+    member === undefined
+      ? sql`true`
+      : sql`id in (select group_id from group_members where pool_id = ${poolId} and user_id = ${member})`,
   ]
   return read(db, poolId, sql.join(conditions, sql` and `), limit)
 }

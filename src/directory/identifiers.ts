@@ -1,4 +1,5 @@
 import { domainToASCII } from 'node:url'
+import { readMobile } from './mobile.ts'
 
 export type IdentifierKind = 'email' | 'mobile' | 'username'
 
@@ -12,11 +13,16 @@ export interface Identifier {
 /**
  * Reads what a person typed as one of the kinds that a pool knows; undefined where it is none of them.
  * Addresses that only look alike (other scripts, other accents) stay different: nothing is folded but case and width.
+ * A mobile number without its country's code is read as one of `country`, where that is known.
  */
-export const readIdentifier = (typed: string, kinds: readonly IdentifierKind[]): Identifier | undefined => {
+export const readIdentifier = (
+  typed: string,
+  kinds: readonly IdentifierKind[],
+  country?: string | null,
+): Identifier | undefined => {
   const text = typed.normalize('NFKC').trim()
   for (const kind of kinds) {
-    const value = readers[kind](text)
+    const value = readers[kind](text, country)
     if (value !== undefined) return { kind, value, typed: text }
   }
   return undefined
@@ -37,17 +43,12 @@ const readEmail = (text: string): string | undefined => {
   return /^(?=.{3,})[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(domain) ? value : undefined
 }
 
-const readMobile = (text: string): string | undefined => {
-  const value = text.replace(/[\s().-]/g, '').replace(/^00/, '+')
-  return /^\+[1-9]\d{6,14}$/.test(value) ? value : undefined
-}
-
 const readUsername = (text: string): string | undefined => {
   const value = text.toLowerCase()
   return /^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{1,63}$/u.test(value) ? value : undefined
 }
 
-const readers: Record<IdentifierKind, (text: string) => string | undefined> = {
+const readers: Record<IdentifierKind, (text: string, country?: string | null) => string | undefined> = {
   email: readEmail,
   mobile: readMobile,
   username: readUsername,

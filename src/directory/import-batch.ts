@@ -4,6 +4,7 @@ import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import * as credentials from './credentials.ts'
+import { type FoundRole, findRoles, giveRoles, nameOf, type Reach, refusalsOf } from './import-roles.ts'
 import { type ImportedRow, type ImportedUser, misfits } from './import-rows.ts'
 import * as operators from './operators.ts'
 import type { Pool } from './pools.ts'
@@ -17,7 +18,7 @@ export interface Outcome {
   reasons?: string[]
 }
 
-interface Run {
+interface Run extends Reach {
   id: string
   dryRun: boolean
   onDuplicate: 'skip' | 'update' | 'fail'
@@ -40,10 +41,12 @@ export const applyRows = async (db: Db, at: Date, pool: Pool, run: Run, rows: Nu
   const wanted = batch.flatMap(({ read }) => (read.is === 'user' ? [read.user] : []))
   const known = await findKnown(db, pool.id, run, wanted)
   const groups = await findGroups(db, pool.id, wanted)
+  const named = wanted.flatMap(({ roles }) => roles)
+  const roles = await findRoles(db, pool.id, run, named)
   const outcomes: Outcome[] = []
   const made: Made[] = []
   for (const { number, read } of batch) {
-    const plan = await planFor(db, pool, run, { read, known, groups })
+    const plan = await planFor(db, pool, run, { read, known, groups, roles })
     if (plan.is === 'create') made.push(plan.made)
     if (plan.is === 'update' && !run.dryRun) await change(db, at, plan, run.by)
     outcomes.push({ number, ...outcomeOf(plan) })
@@ -56,11 +59,12 @@ export const applyRows = async (db: Db, at: Date, pool: Pool, run: Run, rows: Nu
 interface Made {
   user: ImportedUser
   groups: string[]
+  roles: FoundRole[]
 }
 
 type Plan =
   | { is: 'create'; made: Made }
-  | { is: 'update'; before: records.UserRecord | undefined; user: ImportedUser; groups: string[] }
+  | { is: 'update'; before: records.UserRecord | undefined; made: Made }
   | { is: 'skip' }
   | { is: 'fail'; reasons: string[] }
 
@@ -77,29 +81,38 @@ interface Around {
   known: Map<string, string | null>
   /** Ids by path. */
   groups: Map<string, string>
+  /** By name. */
+  roles: Map<string, FoundRole>
 }
 
-const planFor = async (db: Db, pool: Pool, run: Run, { read, known, groups }: Around): Promise<Plan> => {
+const planFor = async (db: Db, pool: Pool, run: Run, { read, known, groups, roles }: Around): Promise<Plan> => {
   if (read.is === 'faulty') return fail(...read.reasons)
   const { user } = read
   if (user.groups.length > 0 && !run.withGroups) return fail('This import may not put users into groups')
   const missing = user.groups.filter((path) => !groups.has(path))
   if (missing.length > 0) return fail(...missing.slice(0, 10).map((path) => `There is no group ${path.slice(0, 100)}`))
-  const into = user.groups.flatMap((path) => groups.get(path) ?? [])
+  const refusals = refusalsOf(run, user.roles, roles)
+  if (refusals.length > 0) return fail(...refusals)
+  const made = {
+    user,
+    groups: user.groups.flatMap((path) => groups.get(path) ?? []),
+    roles: user.roles.flatMap((one) => roles.get(nameOf(one)) ?? []),
+  }
   const owners = new Set(keysOf(user).flatMap((key) => known.get(key) ?? (known.has(key) ? [null] : [])))
   if (owners.size === 0) {
     const reasons = await misfits(pool, user)
-    return reasons.length > 0 ? fail(...reasons) : { is: 'create', made: { user, groups: into } }
+    return reasons.length > 0 ? fail(...reasons) : { is: 'create', made }
   }
   if (run.onDuplicate === 'skip') return { is: 'skip' }
   if (run.onDuplicate === 'fail') return fail('Somebody of the pool goes by this already')
   if (owners.size > 1) return fail('The identifiers belong to different users')
   const [owner = null] = owners
-  if (owner === null) return { is: 'update', before: undefined, user, groups: into }
-  return planChange(db, pool, owner, user, into)
+  if (owner === null) return { is: 'update', before: undefined, made }
+  return planChange(db, pool, owner, made)
 }
 
-const planChange = async (db: Db, pool: Pool, id: string, user: ImportedUser, groups: string[]): Promise<Plan> => {
+const planChange = async (db: Db, pool: Pool, id: string, made: Made): Promise<Plan> => {
+  const { user } = made
   const before = await records.findForUpdate(db, pool.id, id)
   if (!before || before.status === 'deleted') throw new Problem('conflict')
   if (await operators.isOperator(db, pool.id, id)) return fail('This is an operator, who is changed by operators only')
@@ -109,13 +122,13 @@ const planChange = async (db: Db, pool: Pool, id: string, user: ImportedUser, gr
     metadata: { ...before.metadata, ...user.metadata },
   }
   const reasons = await misfits(pool, merged)
-  return reasons.length > 0 ? fail(...reasons) : { is: 'update', before, user: merged, groups }
+  return reasons.length > 0 ? fail(...reasons) : { is: 'update', before, made: { ...made, user: merged } }
 }
 
 const change = async (
   db: Db,
   at: Date,
-  { before, user, groups }: Extract<Plan, { is: 'update' }>,
+  { before, made: { user, groups, roles } }: Extract<Plan, { is: 'update' }>,
   by: audit.By,
 ): Promise<void> => {
   if (!before) return
@@ -124,6 +137,13 @@ const change = async (
   const identifiers = mergedIdentifiers(before, user)
   await users.update(db, at, before, { ...user, status, identifiers }, by)
   if (!(await users.join(db, at, poolId, id, groups))) throw new Problem('conflict')
+  await giveRoles(
+    db,
+    at,
+    poolId,
+    roles.map((role) => ({ userId: id, role })),
+    by,
+  )
   if (user.externalId !== undefined) await users.setExternalId(db, poolId, id, user.externalId)
   if (user.passwordHash === undefined) return
   await credentials.setPassword(db, at, poolId, id, user.passwordHash)
@@ -162,7 +182,9 @@ const createAll = async (db: Db, at: Date, poolId: string, made: Made[], by: aud
     .execute()
   await createIdentifiers(db, at, poolId, all)
   const hashes = all.flatMap(({ id: userId, user: { passwordHash: hash } }) =>
-    hash === undefined ? [] : [{ poolId, id: uuidv7(at), userId, kind: 'password', data: JSON.stringify({ hash }) }],
+    hash === undefined
+      ? []
+      : [{ poolId, id: uuidv7(at), userId, kind: 'password', data: JSON.stringify(credentials.newPassword(at, hash)) }],
   )
   if (hashes.length > 0) await db.insertInto('credentials').values(hashes).execute()
   const members = all.flatMap(({ id: userId, groups }) =>
@@ -174,6 +196,8 @@ const createAll = async (db: Db, at: Date, poolId: string, made: Made[], by: aud
     return { about: { poolId, userId }, happening: { type: 'user.created' as const, data } }
   })
   await audit.recordMany(db, at, events)
+  const given = all.flatMap(({ id: userId, roles }) => roles.map((role) => ({ userId, role })))
+  await giveRoles(db, at, poolId, given, by)
 }
 
 const createIdentifiers = async (db: Db, at: Date, poolId: string, all: (Made & { id: string })[]): Promise<void> => {
@@ -231,16 +255,22 @@ const findKnown = async (
   wanted: ImportedUser[],
 ): Promise<Around['known']> => {
   const names = JSON.stringify(wanted.flatMap(namesOf))
+  // The pool and the import are asked for like the names, not as constants: a planner that has not counted a new pool yet
+  // takes it for empty, and would compare every name with everybody in it.
   const { rows } = await sql<{ kind: string; value: string; userId: string | null }>`
-    with asked as (select kind, value from jsonb_to_recordset(${names}::jsonb) as t (kind text, value text))
+    with asked as materialized (
+      select ${poolId}::uuid as pool_id, ${id}::uuid as import_id, kind, value
+      from jsonb_to_recordset(${names}::jsonb) as t (kind text, value text)
+    )
     select n.kind, n.value, n.user_id from asked join identifiers n
-      on n.pool_id = ${poolId} and n.kind = asked.kind and n.value = asked.value
+      on n.pool_id = asked.pool_id and n.kind = asked.kind and n.value = asked.value
     union all
     select asked.kind, asked.value, u.id from asked join users u
-      on asked.kind = 'external_id' and u.pool_id = ${poolId} and u.external_id = asked.value
+      on asked.kind = 'external_id' and u.pool_id = asked.pool_id and u.external_id = asked.value
     union all
     select s.kind, s.value, null from asked join import_seen s
-      on ${dryRun} and s.pool_id = ${poolId} and s.import_id = ${id} and s.kind = asked.kind and s.value = asked.value
+      on ${dryRun} and s.pool_id = asked.pool_id and s.import_id = asked.import_id
+        and s.kind = asked.kind and s.value = asked.value
   `.execute(db)
   return new Map(rows.map(({ userId, ...name }) => [keyOf(name), userId]))
 }

@@ -1,7 +1,9 @@
 import { readHash } from '../platform/foreign-hashes.ts'
 import { type Identifier, type IdentifierKind, readIdentifier } from './identifiers.ts'
+import { isColumn } from './import-columns.ts'
+import { type NamedRole, readRoles } from './import-roles.ts'
 import type { Pool } from './pools.ts'
-import { faultsOf, propertiesOf } from './profiles.ts'
+import { faultsOf, propertiesOf, tellFault } from './profiles.ts'
 
 /** A row as it came: names of columns, with texts (CSV) or any JSON; a row that could not even be read tells why. */
 export type RawRow = { is: 'row'; values: Record<string, unknown> } | { is: 'unreadable'; why: string }
@@ -14,6 +16,7 @@ export interface ImportedUser {
   metadata: Record<string, unknown>
   /** Paths. */
   groups: string[]
+  roles: NamedRole[]
   passwordHash: string | undefined
   externalId: string | undefined
 }
@@ -28,6 +31,7 @@ export const readRow = (pool: Pool, raw: RawRow): ImportedRow => {
   const metadata = partOf(values, 'metadata', pool.settings.metadata_schema)
   const identifiers = identifiersOf(pool, values)
   const groups = groupsOf(values.groups)
+  const roles = readRoles(values.roles)
   const status = statuses.find((one) => one === values.status)
   const hash = hashOf(values.password_hash)
   const reasons = [
@@ -38,12 +42,14 @@ export const readRow = (pool: Pool, raw: RawRow): ImportedRow => {
       : []),
     ...(values.status !== undefined && !status ? ['status is new, active or inactive'] : []),
     ...(groups ? [] : ['groups are paths, each after a slash, separated by semicolons']),
+    ...(roles ? [] : ['roles are keys, each alone or as TENANT/KEY, separated by semicolons']),
     ...(profile ? [] : ['profile is an object']),
     ...(metadata ? [] : ['metadata is an object']),
     ...hash.reasons,
     ...(isExternalId(values.external_id) ? [] : ['external_id is a text of 1 to 255 characters']),
   ]
-  if (reasons.length > 0 || !profile || !metadata || !groups) return { is: 'faulty', reasons: reasons.slice(0, 10) }
+  if (reasons.length > 0 || !profile || !metadata || !groups || !roles)
+    return { is: 'faulty', reasons: reasons.slice(0, 10) }
   const externalId = values.external_id as string | undefined
   const user = {
     identifiers: identifiers.known,
@@ -51,6 +57,7 @@ export const readRow = (pool: Pool, raw: RawRow): ImportedRow => {
     profile,
     metadata,
     groups,
+    roles,
     passwordHash: hash.hash,
     externalId,
   }
@@ -68,17 +75,6 @@ export const misfits = async (
 
 const kinds = ['email', 'mobile', 'username'] as const
 const statuses = ['new', 'active', 'inactive'] as const
-const columns = [
-  ...kinds,
-  'email_verified',
-  'mobile_verified',
-  'profile',
-  'metadata',
-  'groups',
-  'password_hash',
-  'status',
-  'external_id',
-]
 
 // Every sign-in and token reads a profile.
 const mostCharacters = 32_768
@@ -89,7 +85,7 @@ const presentOf = (values: Record<string, unknown>): Record<string, unknown> =>
 
 const strangeColumns = (values: Record<string, unknown>): string[] =>
   Object.keys(values)
-    .filter((name) => !columns.includes(name) && !/^(profile|metadata)\../.test(name))
+    .filter((name) => !isColumn(name))
     .map((name) => `The column ${JSON.stringify(name.slice(0, 60))} is not known`)
 
 const identifiersOf = ({ settings }: Pool, values: Record<string, unknown>) => {
@@ -102,7 +98,7 @@ const identifiersOf = ({ settings }: Pool, values: Record<string, unknown>) => {
   const known = told.flatMap(({ kind, value }: { kind: IdentifierKind; value: string }) => {
     if (value === '') return []
     const verified = booleanOf(values[`${kind}_verified`])
-    const identifier = readIdentifier(value, [kind])
+    const identifier = readIdentifier(value, [kind], settings.default_country)
     if (!settings.identifiers.includes(kind)) reasons.push(`The pool does not know people by ${kind}`)
     else if (!identifier) reasons.push(`${kind} is none`)
     else if (verified === undefined) reasons.push(`${kind}_verified is true or false`)
@@ -174,8 +170,5 @@ const faultsIn = async (
   value: Record<string, unknown>,
 ): Promise<string[]> => {
   if (JSON.stringify(value).length > mostCharacters) return [`${name} is too much to keep`]
-  return (await faultsOf(schema, value)).map(({ property, keyword, limit }) => {
-    const where = property === '' ? name : `${name}.${property.slice(0, 60)}`
-    return `${where} does not fit the pool's schema (${[keyword, limit].filter((part) => part !== undefined).join(' ')})`
-  })
+  return (await faultsOf(schema, value)).map((fault) => tellFault(name, fault))
 }

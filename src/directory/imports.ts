@@ -7,11 +7,12 @@ import { uuidv7 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
 import * as audit from './audit.ts'
 import { applyRows, type Outcome } from './import-batch.ts'
+import type { Reach } from './import-roles.ts'
 import { type RawRow, readRow } from './import-rows.ts'
 import * as pools from './pools.ts'
 
 /** How an import is to be done. */
-export interface ImportOptions {
+export interface ImportOptions extends Reach {
   /** Everything is checked and counted, and nobody is made or changed. */
   dryRun: boolean
   /** What becomes of a row whose user is there already. */
@@ -129,6 +130,8 @@ export const workOn = async (services: Worker, poolId: string, id: string): Prom
 }
 
 const workAlone = async (db: Db, at: Date, poolId: string, id: string): Promise<boolean> => {
+  // A plan that was made while the tables were small would read them whole for each batch, until they are counted again.
+  await sql`set local enable_seqscan = off`.execute(db)
   const run = await db
     .selectFrom('imports')
     .selectAll()
@@ -209,7 +212,8 @@ const receive = async (db: Db, poolId: string, importId: string, rows: AsyncIter
 const imports = (db: Db) =>
   db
     .selectFrom('imports')
-    .select(['poolId', 'id', 'state', 'dryRun', 'onDuplicate', 'withGroups', 'rows', 'position'])
+    .select(['poolId', 'id', 'state', 'dryRun', 'onDuplicate', 'withGroups', 'withRoles', 'withTenants', 'ofPoolOnly'])
+    .select(['rows', 'position'])
     .select(['created', 'updated', 'skipped', 'failed', 'errors', 'createdAt', 'finishedAt'])
 
 const inDays = (at: Date, days: number): Date => new Date(at.getTime() + days * 86_400_000)

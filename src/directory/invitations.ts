@@ -23,6 +23,10 @@ const kept = z.object({
   hours: z.number(),
   /** What the person may operate as once they have accepted; only in the pool of administrators. */
   operates_as: z.enum(['owner', 'admin', 'helpdesk', 'viewer']).nullable().default(null),
+  /** The only workspaces and pools, by id, that exist for them then; null for all. */
+  operates_in: z
+    .object({ workspaces: z.array(z.string()).nullable(), pools: z.array(z.string()).nullable() })
+    .default({ workspaces: null, pools: null }),
   lang: z.string().default('en'),
   code_hash: z.string().optional(),
   tries: z.number().default(0),
@@ -32,7 +36,7 @@ const kept = z.object({
 
 /** What an operator offers, besides to whom. */
 export type Offer = Pick<z.infer<typeof kept>, 'profile' | 'groups' | 'message' | 'client_id' | 'return_to' | 'hours'> &
-  Partial<Pick<z.infer<typeof kept>, 'operates_as' | 'roles' | 'tenant'>>
+  Partial<Pick<z.infer<typeof kept>, 'operates_as' | 'operates_in' | 'roles' | 'tenant'>>
 
 const inviter = z.object({
   kind: z.enum(['system', 'person', 'client', 'operator']),

@@ -13,8 +13,11 @@ interface Wanted {
   identifier: Identifier
   /** Unless told: what a pending invitation says, else `owner` while there is none, else `admin`. */
   role?: operators.OperatorRole | undefined
+  /** The only workspaces and pools, by id; unless told what a pending invitation says, else all. */
+  limits?: Pick<operators.Grant, 'workspaces' | 'pools'>
   /** Whether the link is only told to whoever invites. */
   silent: boolean
+  by?: audit.By
 }
 
 /**
@@ -25,7 +28,7 @@ export const invite = async (
   db: Db,
   at: Date,
   services: Pick<Services, 'config' | 'keyring'>,
-  { identifier, role: told, silent }: Wanted,
+  { identifier, role: told, limits, silent, by = audit.system }: Wanted,
 ): Promise<invitations.Sent & { role: operators.OperatorRole }> => {
   await operators.lock(db)
   const [workspace, pool] = await Promise.all([
@@ -36,15 +39,26 @@ export const invite = async (
   const open = await invitations.findOpen(db, at, pool.id, identifier)
   const role = told ?? open?.offer.operates_as ?? (await usualRole(db, at))
   const sender = { services, workspace, silent }
+  const operates_in = limits ?? open?.offer.operates_in ?? { workspaces: null, pools: null }
+  await operators.refuseStrangers(db, operates_in)
   if (open?.offer.operates_as) {
-    const changed = { ...open, offer: { ...open.offer, operates_as: role, hours } }
-    return { ...(await invitations.renew(db, at, sender, changed, audit.system)), role }
+    const changed = { ...open, offer: { ...open.offer, operates_as: role, operates_in, hours } }
+    return { ...(await invitations.renew(db, at, sender, changed, by)), role }
   }
   // What somebody else put into an invitation of theirs is not taken over into one to operate.
-  if (open) await invitations.revoke(db, at, open, audit.system)
-  const offer = { profile: {}, groups: [], message: null, client_id: null, return_to: null, hours, operates_as: role }
-  const wanted = { ...offer, identifier, inviter: undefined, lang: 'en' }
-  return { ...(await invitations.create(db, at, sender, pool.id, wanted, audit.system)), role }
+  if (open) await invitations.revoke(db, at, open, by)
+  const offer = {
+    profile: {},
+    groups: [],
+    message: null,
+    client_id: 'console',
+    return_to: `${services.config.publicUrl}/console`,
+    hours,
+    operates_as: role,
+    operates_in,
+  }
+  const wanted = { ...offer, identifier, inviter: undefined, lang: sender.workspace.settings.default_language }
+  return { ...(await invitations.create(db, at, sender, pool.id, wanted, by)), role }
 }
 
 /** Whether somebody is invited to be an owner, besides `except`. */

@@ -67,6 +67,7 @@ export const get = async (db: Db, poolId: string, userId: string): Promise<Opera
 
 /** What an operator may do, and where: everywhere where `workspaces` or `pools` is null. */
 export type Grant = Pick<Operator, 'role' | 'workspaces' | 'pools'>
+type Limits = Pick<Operator, 'workspaces' | 'pools'>
 
 /**
  * Makes a user an operator, or changes what they may; needs a transaction. `check` sees the operator as they are once
@@ -204,7 +205,14 @@ const roleOf = async (db: Db, poolId: string, userId: string): Promise<OperatorR
   return row?.role
 }
 
-const refuseStrangers = async (db: Db, { workspaces, pools }: Grant): Promise<void> => {
+/** Limits without what is gone meanwhile; what is limited to nothing is left nothing. */
+export const stillThere = async (db: Db, { workspaces, pools }: Limits): Promise<Limits> => ({
+  workspaces: workspaces && (await known(db, 'workspaces', workspaces)),
+  pools: pools && (await known(db, 'pools', pools)),
+})
+
+/** Throws `unprocessable` where limits name what is not there. */
+export const refuseStrangers = async (db: Db, { workspaces, pools }: Limits): Promise<void> => {
   const errors = [
     ...(await strangersOf(db, 'workspaces', workspaces ?? [])),
     ...(await strangersOf(db, 'pools', pools ?? [])),
@@ -213,12 +221,16 @@ const refuseStrangers = async (db: Db, { workspaces, pools }: Grant): Promise<vo
 }
 
 const strangersOf = async (db: Db, table: 'workspaces' | 'pools', ids: readonly string[]) => {
+  const there = new Set(await known(db, table, ids))
+  return ids.flatMap((id, index) =>
+    there.has(id) ? [] : [{ pointer: `/${table}/${index}`, detail: 'There is nothing with this id' }],
+  )
+}
+
+const known = async (db: Db, table: 'workspaces' | 'pools', ids: readonly string[]): Promise<string[]> => {
   if (ids.length === 0) return []
   const rows = await db.selectFrom(table).select('id').where('id', 'in', ids).execute()
-  const known = new Set(rows.map(({ id }) => id))
-  return ids.flatMap((id, index) =>
-    known.has(id) ? [] : [{ pointer: `/${table}/${index}`, detail: 'There is nothing with this id' }],
-  )
+  return rows.map(({ id }) => id)
 }
 
 const hold = async (db: Db, poolId: string, userId: string): Promise<void> => {

@@ -1,4 +1,4 @@
-import type { ErrorObject, ValidateFunction } from 'ajv'
+import type { ErrorObject, Format, ValidateFunction } from 'ajv'
 import { LRUCache } from 'lru-cache'
 
 /** A property of a pool's JSON Schema (2020-12) as a form needs to know it. */
@@ -35,22 +35,32 @@ export const propertiesOf = (schema: Schema): ProfileProperty[] => {
   })
 }
 
+/** The properties that people fill in themselves: what is `readOnly` is for operators to set. */
+export const askedOf = (schema: Schema): ProfileProperty[] => propertiesOf(schema).filter(({ readOnly }) => !readOnly)
+
+/** What a schema asks of people themselves: nothing that is `readOnly` is required of them. */
+export const ownSchema = (schema: Schema): Schema => {
+  if (!Array.isArray(schema.required)) return schema
+  const properties = (schema.properties ?? {}) as Record<string, Schema | undefined>
+  return { ...schema, required: schema.required.filter((name) => properties[String(name)]?.readOnly !== true) }
+}
+
 /**
- * Turns what a form sent into a profile by the pool's schema, and checks it by the same schema. Only properties that
- * the schema names are read; an empty field is an absent one.
+ * Turns what a form sent into a profile by the pool's schema, and checks it by what the schema asks of people
+ * themselves. Only properties that they may fill in are read; an empty field is an absent one.
  */
 export const readProfile = async (
   schema: Schema,
   fields: Record<string, string>,
 ): Promise<{ profile: Record<string, unknown>; faults: ProfileFault[] }> => {
   const profile: Record<string, unknown> = {}
-  for (const property of propertiesOf(schema)) {
+  for (const property of askedOf(schema)) {
     const text = Object.hasOwn(fields, property.name) ? (fields[property.name] ?? '').trim() : ''
     if (property.type === 'boolean') profile[property.name] = text !== '' && text !== 'false'
-    else if (text !== '' && !property.readOnly)
+    else if (text !== '')
       profile[property.name] = property.type === 'string' || !decimal.test(text) ? text : Number(text)
   }
-  return { profile, faults: await faultsOf(schema, profile) }
+  return { profile, faults: await faultsOf(ownSchema(schema), profile) }
 }
 
 /** Everything in which a profile does not fit its schema. */
@@ -59,15 +69,27 @@ export const faultsOf = async (schema: Schema, profile: Record<string, unknown>)
   return validate(profile) ? [] : (validate.errors ?? []).map(faultFrom)
 }
 
-/** Why users cannot be held to a schema, for its author; undefined where they can. */
+/** A fault in English, with the name of what holds the property; never a value. */
+export const tellFault = (holder: string, { property, keyword, limit }: ProfileFault): string => {
+  const where = property === '' ? holder : `${holder}.${property.slice(0, 60)}`
+  return `${where} does not fit the pool's schema (${[keyword, limit].filter((part) => part !== undefined).join(' ')})`
+}
+
+/** Why users cannot be held to a schema that forms are drawn from, for its author; undefined where they can. */
 export const schemaFault = async (schema: Schema): Promise<string | undefined> => {
-  const taken = Object.keys((schema.properties ?? {}) as Schema).find((name) => ownFields.has(name))
-  if (taken) return `The forms have a field "${taken}" of their own.`
-  return compiled(schema).then(
+  const properties = schema.properties
+  const taken = isObject(properties) ? Object.keys(properties).find((name) => ownFields.has(name)) : undefined
+  return taken ? `The forms have a field "${taken}" of their own.` : hiddenSchemaFault(schema)
+}
+
+/** The same for a schema that no form is drawn from. */
+export const hiddenSchemaFault = (schema: Schema): Promise<string | undefined> =>
+  compiled(schema).then(
     () => undefined,
     (error: Error) => `This schema cannot be used: ${error.message}`,
   )
-}
+
+const isObject = (value: unknown): value is Schema => typeof value === 'object' && value !== null
 
 // A property of one of these names would be filled with what is no part of a profile, a password above all.
 const ownFields = new Set([
@@ -122,6 +144,19 @@ const faultFrom = ({ instancePath, keyword, params }: ErrorObject): ProfileFault
 
 const validators = new LRUCache<string, ValidateFunction>({ max: 200 })
 
+const addressFormats = ['uri', 'uri-reference', 'url'] as const
+
+// What is kept as an address is sooner or later a link: `javascript:`, `data:` and the like would run what it holds.
+const followable =
+  (format: Format) =>
+  (text: string): boolean =>
+    fitsFormat(format, text) && /^((https?|ftps?|mailto|tel|sms|urn):|[^:]*([/?#]|$))/i.test(text)
+
+const fitsFormat = (format: Format, text: string): boolean => {
+  if (format instanceof RegExp) return format.test(text)
+  return typeof format === 'function' && format(text) === true
+}
+
 // Ajv is loaded with the first form that needs it: it is a tenth of what a start may cost.
 const compiled = async (schema: Schema): Promise<ValidateFunction> => {
   const key = JSON.stringify(schema)
@@ -130,6 +165,8 @@ const compiled = async (schema: Schema): Promise<ValidateFunction> => {
   const [{ Ajv2020 }, formats] = await Promise.all([import('ajv/dist/2020.js'), import('ajv-formats')])
   const ajv = new Ajv2020({ allErrors: true, strict: false, logger: false })
   formats.default.default(ajv)
+  for (const name of addressFormats)
+    ajv.addFormat(name, { type: 'string', validate: followable(formats.default.default.get(name)) })
   const validate = ajv.compile(schema)
   validators.set(key, validate)
   return validate

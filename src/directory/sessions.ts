@@ -7,6 +7,8 @@ const payload = z.object({
   iat: z.number(),
   loginTs: z.number().optional(),
   amr: z.array(z.string()).default([]),
+  agent: z.string().optional(),
+  seen: z.number().optional(),
   authorizations: z.record(z.string(), z.object({ grantId: z.string().optional() }).loose()).default({}),
 })
 
@@ -20,6 +22,9 @@ export interface Session {
   createdAt: Date
   authenticatedAt: Date
   amr: string[]
+  /** How the browser described itself, and when it was last here; undefined where neither was kept. */
+  agent: string | undefined
+  seenAt: Date | undefined
   /** Hashes of the grants that hang on it. */
   grants: string[]
 }
@@ -45,7 +50,7 @@ export const list = async (
     .limit(1000)
     .execute()
   return rows.map(({ id, workspaceId, slug, payload: stored }) => {
-    const { iat, loginTs = iat, amr, authorizations } = payload.parse(stored)
+    const { iat, loginTs = iat, amr, agent, seen, authorizations } = payload.parse(stored)
     return {
       id: sha256(`session:${workspaceId}:${id}`),
       stored: id,
@@ -54,6 +59,8 @@ export const list = async (
       createdAt: new Date(iat * 1000),
       authenticatedAt: new Date(loginTs * 1000),
       amr,
+      agent,
+      seenAt: seen === undefined ? undefined : new Date(seen * 1000),
       grants: Object.values(authorizations).flatMap(({ grantId }) => (grantId ? [sha256(grantId)] : [])),
     }
   })
@@ -67,4 +74,37 @@ export const end = async (db: Db, sessions: readonly Session[]): Promise<void> =
   await sql`
     delete from artifacts a using jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as x (workspace_id uuid, id text)
     where a.workspace_id = x.workspace_id and a.id = x.id and a.kind in ('Session', 'Grant')`.execute(db)
+}
+
+/** A session that goes on: what it is stored under, and the hashes of its grants. */
+export interface Kept {
+  workspaceId: string
+  stored: string
+  grants: readonly string[]
+}
+
+/**
+ * Ends everything of a user but one session with its grants and what hangs on those. A new era begins, as it does where
+ * everything ends: what a request that is under way elsewhere stores in a moment is over, too.
+ */
+export const endOthers = async (
+  db: Db,
+  poolId: string,
+  userId: string,
+  { workspaceId, stored, grants }: Kept,
+): Promise<void> => {
+  await sql`
+    with person as (
+      update users set era = era + 1 where pool_id = ${poolId} and id = ${userId} returning era
+    ), kept as (
+      select workspace_id, id from artifacts
+      where pool_id = ${poolId} and user_id = ${userId} and workspace_id = ${workspaceId}
+        and (id = ${stored} or id = any(${grants}::text[]) or grant_id = any(${grants}::text[]))
+    ), moved as (
+      update artifacts a set era = person.era from person, kept k
+      where a.workspace_id = k.workspace_id and a.id = k.id
+    )
+    delete from artifacts a where a.pool_id = ${poolId} and a.user_id = ${userId}
+      and a.kind in ('Grant', 'Session', 'Interaction')
+      and not exists (select from kept k where k.workspace_id = a.workspace_id and k.id = a.id)`.execute(db)
 }

@@ -13,6 +13,8 @@ export interface UserRecord {
   createdAt: Date
   updatedAt: Date
   lastSignInAt: Date | null
+  /** The name that another system knows them by; unique in the pool. */
+  externalId: string | null
   identifiers: { kind: IdentifierKind; value: string; verified: boolean }[]
   /** Paths, from the outermost group down. */
   groups: string[]
@@ -33,6 +35,8 @@ export interface Wanted {
   limit: number
   /** Only who goes by one of these. */
   identifiers?: Identifier[] | undefined
+  /** Only whom another system knows by this name. */
+  externalId?: string | undefined
   /** Everyone but the deleted where nothing is asked. */
   status?: UserRecord['status'] | undefined
   /** Only direct members of this group. */
@@ -62,7 +66,7 @@ export const findForUpdate = async (db: Db, poolId: string, id: string): Promise
 export const list = async (
   db: Db,
   poolId: string,
-  { limit, identifiers, status, group }: Wanted,
+  { limit, identifiers, externalId, status, group }: Wanted,
   after: string | undefined,
 ): Promise<UserRecord[]> => {
   const members = sql`join group_members m on m.pool_id = u.pool_id and m.user_id = u.id and m.group_id = ${group}`
@@ -70,6 +74,7 @@ export const list = async (
     select ${columns} from users u ${group === undefined ? sql`` : members}
     where u.pool_id = ${poolId} and ${ofStatus(status)}
       and ${identifiers === undefined ? sql`true` : goingBy(poolId, identifiers)}
+      and ${externalId === undefined ? sql`true` : sql`u.external_id = ${externalId}`}
       and ${after === undefined ? sql`true` : sql`u.id > ${after}`}
     order by u.id limit ${limit}`.execute(db)
   return rows
@@ -83,19 +88,25 @@ export const search = async (
   db: Db,
   poolId: string,
   typed: string,
-  { limit, identifiers, status, group }: Wanted,
+  { limit, identifiers, externalId, status, group }: Wanted,
   after: { matched: string; id: string } | undefined,
 ): Promise<Found[]> => {
   const prefix = typed.normalize('NFKC').trim().toLowerCase()
   const within = (text: RawBuilder<unknown>) =>
     sql`${text} ~>=~ ${prefix}::text and ${text} ~<~ ${`${prefix}\u{10ffff}`}::text`
-  const walk = (text: RawBuilder<unknown>, from: RawBuilder<unknown>, where: RawBuilder<unknown>) => sql`(
+  const walk = (text: RawBuilder<unknown>, from: RawBuilder<unknown>, where: RawBuilder<unknown>) =>
+    sql.join(
+      placesIn(text, after).map(
+        (place) => sql`(
     select u.id, ${text} as matched from ${from}
-    where ${where} and u.pool_id = ${poolId} and ${within(text)} and ${ofStatus(status)}
-      and ${after === undefined ? sql`true` : beyond(text, after)}
+    where ${where} and u.pool_id = ${poolId} and ${within(text)} and ${ofStatus(status)} and ${place}
       and ${identifiers === undefined ? sql`true` : goingBy(poolId, identifiers)}
+      and ${externalId === undefined ? sql`true` : sql`u.external_id = ${externalId}`}
       and ${group === undefined ? sql`true` : memberOf(poolId, group)}
-    order by ${text} using ~<~, u.id limit ${limit})`
+    order by ${text} using ~<~, u.id limit ${limit})`,
+      ),
+      sql` union `,
+    )
   const identified = sql`identifiers i join users u on u.pool_id = i.pool_id and u.id = i.user_id`
   const { rows } = await sql<Found>`
     select ${columns}, x.matched, not exists (
@@ -115,7 +126,7 @@ export const search = async (
 }
 
 const columns = sql`u.pool_id, u.id, u.status, u.authority, u.profile, u.metadata, u.created_at, u.updated_at,
-  u.last_sign_in_at,
+  u.last_sign_in_at, u.external_id,
   coalesce((select jsonb_agg(jsonb_build_object('kind', n.kind, 'value', n.value, 'verified', n.verified_at is not null)
       order by n.created_at, n.value)
     from identifiers n where n.pool_id = u.pool_id and n.user_id = u.id), '[]') as identifiers,
@@ -135,15 +146,18 @@ const columns = sql`u.pool_id, u.id, u.status, u.authority, u.profile, u.metadat
 
 const ofStatus = (status: Wanted['status']) => (status ? sql`u.status = ${status}` : sql`u.status <> 'deleted'`)
 
-const goingBy = (poolId: string, identifiers: Identifier[]) => sql`u.id in (
-  select i.user_id from identifiers i
-  join jsonb_to_recordset(${JSON.stringify(identifiers)}::jsonb) as asked (kind text, value text)
-    on asked.kind = i.kind and asked.value = i.value
-  where i.pool_id = ${poolId})`
+// Asked by value, not by a join with what is asked: a planner that does not know how little that is reads the whole table.
+const goingBy = (poolId: string, identifiers: Identifier[]) =>
+  identifiers.length === 0
+    ? sql`false`
+    : sql`u.id in (select i.user_id from identifiers i where i.pool_id = ${poolId}
+        and (i.kind, i.value) in (${sql.join(identifiers.map(({ kind, value }) => sql`(${kind}, ${value})`))}))`
 
 const memberOf = (poolId: string, group: string) => sql`exists (
   select from group_members m where m.pool_id = ${poolId} and m.group_id = ${group} and m.user_id = u.id)`
 
-// The first of the two conditions is what an index can begin at.
-const beyond = (text: RawBuilder<unknown>, { matched, id }: { matched: string; id: string }) =>
-  sql`${text} ~>=~ ${matched}::text and (${text} ~>~ ${matched}::text or u.id > ${id})`
+/** What comes after a place: more of the same text, then later ones. Asked as one, all of the same text would be read again. */
+const placesIn = (text: RawBuilder<unknown>, after: { matched: string; id: string } | undefined) =>
+  after === undefined
+    ? [sql`true`]
+    : [sql`${text} = ${after.matched}::text and u.id > ${after.id}`, sql`${text} ~>~ ${after.matched}::text`]

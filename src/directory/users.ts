@@ -7,6 +7,7 @@ import * as audit from './audit.ts'
 import type { Identifier } from './identifiers.ts'
 import * as operators from './operators.ts'
 import * as roles from './roles.ts'
+import * as identifiersOf from './user-identifiers.ts'
 import * as records from './user-records.ts'
 import { nextVersion } from './version.ts'
 
@@ -42,6 +43,24 @@ export const lockByIdentifier = async (db: Db, poolId: string, identifier: Ident
     .forUpdate()
     .execute()
   return findByIdentifier(db, poolId, identifier)
+}
+
+/** Whoever of some pools holds a passkey, by the id that its authenticator has for it; at any status but deleted. */
+export const findByPasskey = async (
+  db: Db,
+  poolIds: readonly string[],
+  credentialId: string,
+): Promise<User | undefined> => {
+  const row = await people(db)
+    .innerJoin('credentials', (join) =>
+      join.onRef('credentials.poolId', '=', 'users.poolId').onRef('credentials.userId', '=', 'users.id'),
+    )
+    .where('credentials.poolId', '=', sql<string>`any(${poolIds}::uuid[])`)
+    .where('credentials.kind', '=', 'passkey')
+    .where(sql<string>`credentials.data ->> 'credential_id'`, '=', credentialId)
+    .where('status', '<>', 'deleted')
+    .executeTakeFirst()
+  return row && userFrom(row)
 }
 
 /** Someone by the `sub` that tokens carry, whichever pool they are in. */
@@ -124,7 +143,7 @@ export const make = async (
     .insertInto('users')
     .values({ poolId, id, status, profile: JSON.stringify(profile), metadata: JSON.stringify(metadata) })
     .execute()
-  await addIdentifiers(db, at, poolId, id, identifiers)
+  await identifiersOf.add(db, at, poolId, id, identifiers)
   if (!(await join(db, at, poolId, id, groups)))
     throw new Problem('unprocessable', { errors: [{ pointer: '/groups', detail: 'The pool has no such group' }] })
   const name = identifiers[0]?.typed ?? ''
@@ -167,7 +186,7 @@ export const update = async (
     .where('poolId', '=', poolId)
     .where('id', '=', id)
     .execute()
-  await replaceIdentifiers(db, at, before, identifiers)
+  await identifiersOf.replace(db, at, before, identifiers)
   await revokeStrayed(db, at, poolId, id)
   if (status === 'inactive') await endEverything(db, poolId, id)
   const after = (await records.find(db, poolId, id)) ?? before
@@ -193,6 +212,7 @@ export const remove = async (db: Db, at: Date, before: records.UserRecord, by: a
     'identifiers',
     'credentials',
     'consents',
+    'places',
     'groupMembers',
     'userRoles',
     'tenantMembers',
@@ -282,57 +302,6 @@ export const setExternalId = async (db: Db, poolId: string, id: string, external
   await db.updateTable('users').set({ externalId }).where('poolId', '=', poolId).where('id', '=', id).execute()
 }
 
-const addIdentifiers = async (
-  db: Db,
-  at: Date,
-  poolId: string,
-  userId: string,
-  identifiers: Change['identifiers'],
-): Promise<void> => {
-  if (identifiers.length === 0) return
-  // In one order everywhere, so that two who want the same ones do not wait for each other.
-  const sorted = identifiers.toSorted((one, other) => (one.value < other.value ? -1 : 1))
-  const added = await db
-    .insertInto('identifiers')
-    .values(
-      sorted.map(({ verified, kind, value, typed }) => ({
-        poolId,
-        userId,
-        kind,
-        value,
-        typed,
-        verifiedAt: verified ? at : null,
-        createdAt: at,
-      })),
-    )
-    .onConflict((conflict) => conflict.doNothing())
-    .returning('value')
-    .execute()
-  const missing = identifiers.find(({ value }) => !added.some((one) => one.value === value))
-  if (missing) throw new Problem('conflict', { detail: `Somebody of the pool goes by "${missing.typed}" already.` })
-}
-
-const replaceIdentifiers = async (
-  db: Db,
-  at: Date,
-  { poolId, id, identifiers: known }: records.UserRecord,
-  wanted: Change['identifiers'],
-): Promise<void> => {
-  const same = (one: { kind: string; value: string; verified: boolean }, other: typeof one) =>
-    one.kind === other.kind && one.value === other.value && one.verified === other.verified
-  const gone = known.filter((one) => !wanted.some((other) => same(one, other)))
-  for (const { kind, value } of gone)
-    await db
-      .deleteFrom('identifiers')
-      .where('poolId', '=', poolId)
-      .where('userId', '=', id)
-      .where('kind', '=', kind)
-      .where('value', '=', value)
-      .execute()
-  const added = wanted.filter((one) => !known.some((other) => same(one, other)))
-  await addIdentifiers(db, at, poolId, id, added)
-}
-
 /** Takes back invitations to a user by what they do not go by any more. */
 const revokeStrayed = async (db: Db, at: Date, poolId: string, userId: string): Promise<void> => {
   await sql`
@@ -346,6 +315,7 @@ const people = (db: Db) =>
   db
     .selectFrom('users')
     .select(['users.poolId', 'users.id', 'status', 'profile', 'metadata', 'users.updatedAt', 'users.era'])
+    .select(['users.deletesAt', 'users.lastSignInAt'])
     .select(
       sql<User['identifiers'] | null>`(select jsonb_agg(jsonb_build_object('kind', n.kind, 'value', n.value,
         'typed', n.typed, 'verified', n.verified_at is not null) order by n.created_at, n.value)

@@ -3,8 +3,10 @@ import { z } from 'zod'
 import { type Db, isUniqueViolation } from '../db/connect.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
+import { languages } from '../platform/words.ts'
 import * as audit from './audit.ts'
 import { type Pool, poolFrom } from './pools.ts'
+import { passkeySettings } from './relying-party.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
 
 const seconds = (least: number, most: number) => z.int().min(least).max(most)
@@ -39,6 +41,9 @@ export const workspaceSettings = z.object({
   lifetimes: z.object(lifetimes).prefault({}),
   /** For so long a used refresh token answers with the same successor, so that a lost answer can be asked again. */
   refresh_grace_seconds: seconds(0, 60).default(10),
+  passkeys: passkeySettings.prefault({}),
+  /** Spoken where it is not known what somebody understands. */
+  default_language: z.enum(languages).default('en'),
 })
 export type WorkspaceSettings = z.infer<typeof workspaceSettings>
 
@@ -51,6 +56,10 @@ export const writtenSettings = z.strictObject({
   lifetimes: z.strictObject(lifetimes).prefault({}).describe('Seconds'),
   refresh_grace_seconds: workspaceSettings.shape.refresh_grace_seconds.describe(
     'For so long a used refresh token answers with the same successor; 0 for not at all',
+  ),
+  passkeys: passkeySettings.prefault({}).describe('Where passkeys belong, and where they may be used'),
+  default_language: workspaceSettings.shape.default_language.describe(
+    'Spoken on pages and in mails where it is not known what somebody understands',
   ),
 })
 

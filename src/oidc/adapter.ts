@@ -67,7 +67,7 @@ const write = async (
   const artifact: Artifact = {
     ...addressOf(wiring, id),
     kind,
-    payload: stored(payload),
+    payload: { ...stored(payload), ...(kind === 'Session' ? seenAt(work) : {}) },
     grantId: payload.grantId && kind !== 'Interaction' ? sha256(payload.grantId) : undefined,
     uid: payload.uid,
     sessionUid: payload.expiresWithSession ? payload.sessionUid : undefined,
@@ -84,6 +84,9 @@ const write = async (
   if (artifact.uid) seen.sessionsByUid.set(artifact.uid, artifact)
   put(work, artifact)
 }
+
+/** What a session is known by to its owner: the browser that showed it last, and when. */
+const seenAt = ({ agent, began }: Work) => ({ ...(agent ? { agent } : {}), seen: Math.floor(began.getTime() / 1000) })
 
 const keepSuccessor = (work: Work, { value, key }: { value: string; key: string }, successor: string): void => {
   const consumption = work.consumptions.get(key)

@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto'
+import { acrValues } from '../directory/acr.ts'
 import type { ClientMetadata } from '../directory/clients.ts'
 import * as groups from '../directory/groups.ts'
 import * as roles from '../directory/roles.ts'
 import * as users from '../directory/users.ts'
 import { openConnection, type Workspace } from '../directory/workspaces.ts'
 import type { Keyring } from '../platform/secrets.ts'
+import { languages } from '../platform/words.ts'
 import type { Services } from '../services.ts'
+import { acrCheck, limitClaims } from './acr.ts'
 import { claimsOf, claimsOfScopes, mappedNames } from './claims.ts'
 import { loadGrant } from './consent.ts'
 import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC } from './engine.ts'
@@ -31,9 +34,6 @@ interface Wiring {
   pages: EnginePages
 }
 
-/** One factor, whatever it was; what clients see as `acr` until they ask for more. */
-export const oneFactor = 'urn:lido:acr:1fa'
-
 /** The engine's configuration for a workspace: only what is switched on, so that discovery tells the truth. */
 export const configurationOf = (wiring: Wiring): Configuration => {
   const { services, workspace, keys, adapter } = wiring
@@ -51,7 +51,8 @@ export const configurationOf = (wiring: Wiring): Configuration => {
     pkce: { required: () => true },
     // OpenID Connect Core 1.0 section 3.1.2.1: whoever says no redirect_uri gets a page, not a redirect.
     allowOmittingSingleRegisteredRedirectUri: false,
-    acrValues: [oneFactor],
+    acrValues: [...acrValues],
+    discovery: { ui_locales_supported: [...languages] },
     clockTolerance: 5,
     extraClientMetadata: { properties: ['first_party', 'connections', 'acr_values_default', 'resources'] },
     extraParams: { idp_hint: keepOfflineAccess },
@@ -120,6 +121,7 @@ const cookiesOf = ({ config, keyring }: { config: Services['config']; keyring: K
 const featuresOf = ({ services, workspace, pages }: Wiring): NonNullable<Configuration['features']> => ({
   devInteractions: { enabled: false },
   clientCredentials: { enabled: true },
+  claimsParameter: { enabled: true, assertClaimsParameter: limitClaims },
   revocation: {
     enabled: true,
     allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,
@@ -229,6 +231,9 @@ const policyOf = () => {
       return oidc.session?.accountId !== undefined && oidc.account === undefined
     }),
   )
+  // One check of ours for every way to ask for an acr.
+  for (const reason of ['essential_acr', 'essential_acrs']) login?.checks.remove(reason)
+  login?.checks.add(acrCheck())
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0)
   const consent = policy.get('consent')
   consent?.checks.remove('native_client_prompt')

@@ -1,10 +1,11 @@
 import type { Context } from 'koa'
 import type { AttemptRow } from '../db/work.ts'
 import { currentWork } from '../db/work.ts'
+import type { WantedAcr } from '../directory/acr.ts'
 import type { User } from '../directory/users.ts'
 import { Problem } from '../platform/problem.ts'
 import { sha256 } from '../platform/secrets.ts'
-import { oneFactor } from './configuration.ts'
+import { stepUpReason, wantedAcr } from './acr.ts'
 import { errors, type Provider } from './engine.ts'
 import type { Issuer } from './providers.ts'
 import { seeAccount, seenBy } from './seen.ts'
@@ -19,6 +20,10 @@ export interface Interaction {
   clientId: string
   /** Whoever is signed in already, and has to be asked again. */
   sessionUserId: string | undefined
+  /** The session that only has to be known more surely; undefined where everything is asked again. */
+  stepUp: { uid: string; userId: string; acr: unknown; amr: string[] } | undefined
+  /** How surely the client wants people to be known, where it said. */
+  acr: WantedAcr | undefined
   grantId: string | undefined
   attempt: AttemptRow | undefined
   /** Whoever of the pool goes by the attempt's identifier. */
@@ -41,6 +46,8 @@ export const read = async ({ provider }: Issuer, ctx: Context): Promise<Interact
     params: details.params,
     clientId: String(details.params.client_id),
     sessionUserId: details.session?.accountId,
+    stepUp: stepUpOf(details),
+    acr: wantedAcr(details.params),
     grantId: details.grantId,
     attempt: loaded?.attempt,
     found: loaded?.attempt ? loaded.account : undefined,
@@ -49,17 +56,26 @@ export const read = async ({ provider }: Issuer, ctx: Context): Promise<Interact
   }
 }
 
+type Details = Awaited<ReturnType<Provider['interactionDetails']>>
+
+const stepUpOf = ({ prompt, session }: Details): Interaction['stepUp'] => {
+  if (!session?.accountId || !session.uid || prompt.name !== 'login') return undefined
+  if (prompt.reasons.some((reason) => reason !== stepUpReason)) return undefined
+  const { uid, accountId: userId, acr, amr = [] } = session
+  return { uid, userId, acr, amr }
+}
+
 /** Tells the engine who signed in and how; answers where the browser goes on. */
 export const finish = async (
   { provider }: Issuer,
   ctx: Context,
   { uid, prompt, sessionUserId }: Interaction,
-  signedIn: { user: User; amr: string[]; at: Date },
+  signedIn: { user: User; amr: string[]; acr: string; at: Date },
 ): Promise<string> => {
   const work = currentWork()
   if (work) seeAccount(seenBy(work), signedIn.user)
   const ts = Math.floor(signedIn.at.getTime() / 1000)
-  const login = { accountId: signedIn.user.id, amr: signedIn.amr, acr: oneFactor, ts, remember: true }
+  const login = { accountId: signedIn.user.id, amr: signedIn.amr, acr: signedIn.acr, ts, remember: true }
   const destination = await provider.interactionResult(ctx.req, ctx.res, { [prompt.name]: {}, login })
   if (sessionUserId && sessionUserId !== signedIn.user.id) await endSession(provider, ctx, uid)
   return destination
@@ -106,7 +122,7 @@ export const agree = async (
 export const refuse = (
   { provider }: Issuer,
   ctx: Context,
-  error: 'access_denied',
+  error: 'access_denied' | 'unmet_authentication_requirements',
   description: string,
 ): Promise<string> =>
   provider.interactionResult(

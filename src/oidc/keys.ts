@@ -6,8 +6,8 @@ import * as audit from '../directory/audit.ts'
 import { Problem } from '../platform/problem.ts'
 import { type Keyring, randomToken } from '../platform/secrets.ts'
 
-const algorithms = ['RS256', 'ES256', 'EdDSA', 'PS256'] as const
-type Algorithm = (typeof algorithms)[number]
+export const algorithms = ['RS256', 'ES256', 'EdDSA', 'PS256'] as const
+export type Algorithm = (typeof algorithms)[number]
 
 /** For so long a new key is published before it signs, and an old one after it stopped: JWKS caches must learn. */
 const overlapSeconds = 900
@@ -25,7 +25,7 @@ export const generate = async (db: Db, keyring: Keyring, at: Date, workspaceId: 
 
 /**
  * Makes new keys, publishes them now, and lets them sign once every client can know them. The old ones stay published
- * until the last token that they signed has expired.
+ * until the last token that they signed has expired. Of every algorithm unless told.
  */
 export const rotate = async (
   db: Db,
@@ -33,6 +33,7 @@ export const rotate = async (
   at: Date,
   workspaceId: string,
   by: audit.By = audit.system,
+  among: readonly Algorithm[] = algorithms,
 ): Promise<void> => {
   const signsFrom = later(at, overlapSeconds)
   await db.transaction().execute(async (trx) => {
@@ -43,9 +44,10 @@ export const rotate = async (
       .set({ signsUntil: signsFrom, publishedUntil: later(signsFrom, longestTokenSeconds + overlapSeconds) })
       .where('workspaceId', '=', workspaceId)
       .where('signsUntil', 'is', null)
+      .where('alg', 'in', among)
       .execute()
-    await insert(trx, keyring, workspaceId, signsFrom)
-    await audit.record(trx, at, { workspaceId }, { type: 'keys.rotated', data: { by, algorithms: [...algorithms] } })
+    await insert(trx, keyring, workspaceId, signsFrom, among)
+    await audit.record(trx, at, { workspaceId }, { type: 'keys.rotated', data: { by, algorithms: [...among] } })
   })
 }
 
@@ -91,12 +93,18 @@ const stateOf = (
 }
 
 /** Throws `conflict` while new keys are on their way: more of them would only make the published set grow. */
-export const refuseWhileComing = async (db: Db, at: Date, workspaceId: string): Promise<void> => {
+export const refuseWhileComing = async (
+  db: Db,
+  at: Date,
+  workspaceId: string,
+  among: readonly Algorithm[] = algorithms,
+): Promise<void> => {
   const coming = await db
     .selectFrom('signingKeys')
     .select('signsFrom')
     .where('workspaceId', '=', workspaceId)
     .where('signsFrom', '>', at)
+    .where('alg', 'in', among)
     .executeTakeFirst()
   if (coming) throw new Problem('conflict', { detail: `New keys sign from ${coming.signsFrom.toISOString()}.` })
 }
@@ -174,8 +182,14 @@ const opens = (keyring: Keyring, { sealed, context }: { sealed: string; context:
   }
 }
 
-const insert = async (db: Db, keyring: Keyring, workspaceId: string, signsFrom: Date): Promise<void> => {
-  const made = await Promise.all(algorithms.map(async (alg) => ({ alg, key: await privateKey[alg]() })))
+const insert = async (
+  db: Db,
+  keyring: Keyring,
+  workspaceId: string,
+  signsFrom: Date,
+  among: readonly Algorithm[] = algorithms,
+): Promise<void> => {
+  const made = await Promise.all(among.map(async (alg) => ({ alg, key: await privateKey[alg]() })))
   const rows = made.map(({ alg, key }) => {
     const id = randomToken(12)
     const jwk = { ...key.export({ format: 'jwk' }), kid: id, alg, use: 'sig' }

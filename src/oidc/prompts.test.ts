@@ -131,7 +131,7 @@ test('ui_locales chooses the language of the pages', async () => {
   const german = await visit({ ui_locales: 'xx de-AT en' })
   assert.match(german.html, /<html[^>]* lang="de"/)
   assert.equal(german.headers.get('Content-Language'), 'de')
-  assert.match((await visit({ ui_locales: 'fr' })).html, /<html[^>]* lang="en"/)
+  assert.match((await visit({ ui_locales: 'nl' })).html, /<html[^>]* lang="en"/)
 })
 
 test('acr_values, display, claims_locales and unknown parameters are taken as wishes', async () => {
@@ -238,9 +238,16 @@ test('no consent is given by a form without its token, or by somebody else', asy
   assert.equal((await browser.get(url)).status, 410)
 })
 
-test('the claims parameter is not supported, and changes nothing', async () => {
-  const claims = JSON.stringify({ userinfo: { email: { essential: true } }, id_token: { sub: { value: nina } } })
+test('claims of a person cannot be asked for one by one, which changes nothing', async () => {
+  const claims = JSON.stringify({ userinfo: { email: { essential: true } }, id_token: { email: null } })
   const tokens = tokensFrom(await redeem(workspace.issuer, await signIn(lido, workspace, email, { claims })))
   assert.deepEqual(Object.keys((await userinfo(workspace.issuer, tokens.access)).body).includes('email'), false)
   assert.equal(payloadOf(tokens.id).sub, mike)
+  assert.equal(payloadOf(tokens.id).email, undefined)
+})
+
+test('a claim that says who has to sign in lets nobody else in', async () => {
+  const claims = JSON.stringify({ id_token: { sub: { value: nina } } })
+  const { browser } = await signIn(lido, workspace, email, { claims })
+  assert.equal(browser.page.step, 'identify')
 })

@@ -10,6 +10,8 @@ import { findBySlug, type Workspace } from '../directory/workspaces.ts'
 import { Problem } from '../platform/problem.ts'
 import { equal, sha256 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
+import { accountClient } from './account-session.ts'
+import { tellWantedAcr } from './acr.ts'
 import { openAdapter } from './adapter.ts'
 import { configurationOf, type EnginePages } from './configuration.ts'
 import { documents } from './documents.ts'
@@ -18,6 +20,7 @@ import { type GrantType, nameClosedGrants, registerGrants } from './grants/index
 import * as keys from './keys.ts'
 import { skipNeedlessLogout } from './logout.ts'
 import { posted } from './posted.ts'
+import { noteRefusals } from './refusals.ts'
 import { settle } from './settle.ts'
 
 /** A workspace at work: its engine, mounted under its address, and its clients. */
@@ -100,6 +103,8 @@ const buildIssuer = async ({ services, pages, grants }: Options, slug: string): 
   const configuration = configurationOf({ services, workspace, keys: signingKeys, adapter, pages })
   const provider = new Provider(`${config.publicUrl}/w/${slug}`, configuration)
   harden(provider, services)
+  tellWantedAcr(provider)
+  noteRefusals(provider)
   keepClients(provider, findClient)
   registerGrants(provider, grants, { workspace, findClient })
   provider.use(documents())
@@ -112,9 +117,11 @@ const buildIssuer = async ({ services, pages, grants }: Options, slug: string): 
 }
 
 /** Clients of a workspace, kept with its engine; a workspace may have very many, so only those in use are. */
-const cachedClients = ({ db }: Services, workspace: Workspace) => {
+const cachedClients = ({ db, config }: Services, workspace: Workspace) => {
+  const ours = accountClient(config, workspace)
   const kept = new LRUCache<string, { client: clients.Client | undefined }>({ max: 500 })
   return async (id: string): Promise<clients.Client | undefined> => {
+    if (id === ours.id) return ours
     const known = kept.get(id)
     if (known) return known.client
     const client = id.length <= 255 && !id.includes('\0') ? await clients.find(db, workspace.id, id) : undefined
@@ -129,11 +136,13 @@ const engineClient = (client: clients.Client | undefined): AdapterPayload | unde
   const { id, metadata, secretHash, previousSecretHash } = client
   const hashes = [secretHash, previousSecretHash].filter((hash) => hash !== null)
   const code = metadata.grant_types.includes('authorization_code')
+  const { acr_values_default: acr } = metadata
   return {
     ...metadata,
     client_id: id,
     ...(hashes.length > 0 ? { client_secret: hashes.join(' ') } : {}),
     response_types: code ? ['code'] : [],
+    ...(acr.length > 0 ? { default_acr_values: acr } : {}),
   } as AdapterPayload
 }
 
@@ -166,6 +175,6 @@ const harden = (provider: Provider, { log }: Services): void => {
     const work = currentWork()
     const known = error instanceof Problem || isConnectionFailure(error)
     if (work && known) work.failure ??= error
-    else log.error({ err: error }, 'the engine failed')
+    else log.error({ err: error, trace: work?.trace }, 'the engine failed')
   })
 }

@@ -2,12 +2,13 @@ import type { Context, Next } from 'koa'
 import type { Lost } from '../db/commit.ts'
 import { currentWork, keyOf, takeWork, type Work } from '../db/work.ts'
 import * as audit from '../directory/audit.ts'
-import { post } from '../directory/outbox.ts'
+import { languageOf, post } from '../directory/outbox.ts'
 import * as users from '../directory/users.ts'
 import type { Workspace } from '../directory/workspaces.ts'
 import { openUnder, sha256 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
 import { successorOf } from './adapter.ts'
+import { noteLost } from './refusals.ts'
 import { type Reused, type Seen, seenBy } from './seen.ts'
 
 interface Wiring {
@@ -64,6 +65,7 @@ const askAgain = (ctx: Context): void => {
 // RFC 6749 section 5.2.
 const refuse = (ctx: Context): void => {
   ctx.status = 400
+  noteLost(ctx)
   ctx.body = { error: 'invalid_grant', error_description: 'grant request is invalid' }
 }
 
@@ -89,7 +91,7 @@ const tellOfReuse = (wiring: Wiring, reused: Reused): Promise<void> =>
     await audit.record(trx, services.clock.now(), about, { type, data: {} })
     const owner = user && what === 'refresh_token' ? await users.findById(trx, user.id) : undefined
     const address = owner?.identifiers.find(({ kind, verified }) => kind === 'email' && verified)
-    if (!address) return
+    if (!owner || !address) return
     const note = { to: address.value, channel: 'email', template: 'refresh-reuse', values: {} } as const
-    await post(trx, { services, workspace, lang: 'en' }, note)
+    await post(trx, { services, workspace, lang: languageOf(owner.profile, workspace) }, note)
   })

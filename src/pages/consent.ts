@@ -5,6 +5,7 @@ import { remember } from '../oidc/consent.ts'
 import * as interaction from '../oidc/interaction.ts'
 import { Problem } from '../platform/problem.ts'
 import { drawForm, formActionOf, show } from './page.ts'
+import { scopeDetail, scopeLabel } from './scopes.ts'
 import type { Visit } from './visit.ts'
 
 /** Asks a person what a client may know, and tells the engine what they said. */
@@ -26,8 +27,8 @@ const ask = (visit: Visit, user: users.User): void => {
   }
   const scopes = wanted(visit).map((name) => ({
     name,
-    label: known.has(name) ? words.t(`scope.${name}.label`) : name,
-    description: known.has(name) ? words.t(`scope.${name}.detail`) : '',
+    label: scopeLabel(words, name),
+    description: scopeDetail(words, name),
   }))
   const { services } = desk
   const action = `/w/${scene.workspace.slug}/signin/${asked.uid}`
@@ -67,5 +68,3 @@ const wanted = ({ asked }: Visit): string[] => [
       .filter(Boolean),
   ),
 ]
-
-const known = new Set(['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'groups', 'roles', 'tenant'])

@@ -24,7 +24,9 @@ export const development =
 export const addresses = (origin: string): { address: string; what: string }[] => [
   { address: `${origin}/demo`, what: 'Demo application: sign in and see the claims' },
   { address: `${origin}/dev/inbox`, what: 'Inbox: every mail and text message that was sent' },
+  { address: `${origin}/w/demo/account`, what: 'The account of whoever is signed in to the demo workspace' },
   { address: `${origin}/w/demo/.well-known/openid-configuration`, what: 'Discovery of the demo workspace' },
+  { address: `${origin}/console`, what: 'Console for operators' },
   { address: `${origin}/api/docs`, what: 'Admin API, with its OpenAPI document' },
   { address: `${origin}/healthz`, what: 'Liveness' },
   { address: `${origin}/readyz`, what: 'Readiness' },

@@ -9,7 +9,7 @@ export const enginePages = (desk: Desk): EnginePages => ({
   },
 
   async logout(ctx, workspace, { action, xsrf }) {
-    const words = wordsOf(ctx, ctx.oidc.params?.ui_locales)
+    const words = wordsOf(ctx, ctx.oidc.params?.ui_locales, workspace)
     const form = { action, csrf: '', hidden: [{ name: 'xsrf', value: xsrf }], fields: [], submit: 'button.sign_out' }
     // The confirmation leads to the client's address in the end, and browsers check that on the way.
     const to = ctx.oidc.params?.post_logout_redirect_uri
@@ -18,6 +18,6 @@ export const enginePages = (desk: Desk): EnginePages => ({
   },
 
   async loggedOut(ctx, workspace) {
-    show(ctx, desk, { workspace, words: wordsOf(ctx, ctx.query.ui_locales) }, 'loggedout', {})
+    show(ctx, desk, { workspace, words: wordsOf(ctx, ctx.query.ui_locales, workspace) }, 'loggedout', {})
   },
 })

@@ -181,6 +181,7 @@ const plain = (text: string): string =>
     .replace(/nonce[-=]"?[\w+/=]+/g, 'NONCE')
     .replace(/name="csrf" value="[^"]*"/g, 'CSRF')
     .replace(/\/signin\/[\w-]+/g, '/signin/UID')
+    .replace(/&quot;challenge&quot;:&quot;[\w-]+&quot;/g, 'CHALLENGE')
     .replaceAll('<wbr>', '')
 
 /** Asks the database of a test, in plain SQL. */

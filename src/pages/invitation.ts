@@ -6,7 +6,14 @@ import * as clients from '../directory/clients.ts'
 import { readIdentifier } from '../directory/identifiers.ts'
 import * as invitations from '../directory/invitations.ts'
 import type { Pool } from '../directory/pools.ts'
-import { faultsOf, type ProfileFault, type ProfileProperty, propertiesOf, readProfile } from '../directory/profiles.ts'
+import {
+  askedOf,
+  faultsOf,
+  ownSchema,
+  type ProfileFault,
+  type ProfileProperty,
+  readProfile,
+} from '../directory/profiles.ts'
 import * as users from '../directory/users.ts'
 import { openConnection } from '../directory/workspaces.ts'
 import type { Issuer } from '../oidc/providers.ts'
@@ -20,7 +27,7 @@ import {
   type Form,
   faultWord,
   identifierField,
-  passwordField,
+  newPasswordField,
   profileField,
   type Word,
 } from '../signin/form.ts'
@@ -54,7 +61,7 @@ export const invitation =
       ctx,
       desk,
       issuer,
-      words: wordsOf(ctx, ctx.query.ui_locales),
+      words: wordsOf(ctx, ctx.query.ui_locales, issuer.workspace),
       kept: readKept(ctx, desk),
       address: token === undefined ? base : `${base}/${token}`,
     }
@@ -101,7 +108,7 @@ const welcomeOf = async (visit: Visit, open: invitations.Invitation): Promise<We
   if (user?.status === 'inactive') throw over()
   const stored = { ...user?.profile, ...open.offer.profile }
   const settled = user !== undefined && acceptance.isSettled(user, open)
-  const schema = pool.settings.user_schema
+  const schema = ownSchema(pool.settings.user_schema)
   const missing = settled ? [] : (await faultsOf(schema, stored)).map(({ property }) => property)
   return {
     visit,
@@ -109,7 +116,7 @@ const welcomeOf = async (visit: Visit, open: invitations.Invitation): Promise<We
     pool,
     next: await nextOf(visit, open),
     stored,
-    asked: propertiesOf(schema).filter(({ name }) => missing.includes(name)),
+    asked: askedOf(schema).filter(({ name }) => missing.includes(name)),
     password: !settled && pool.settings.sign_in_methods.includes('password'),
   }
 }
@@ -119,11 +126,12 @@ const accept = async (welcome: Welcome, answer: Record<string, string>): Promise
   const { services } = visit.desk
   const properties = Object.fromEntries(asked.map(({ name }) => [name, propertyOf(pool, name)]))
   const { profile } = await readProfile({ ...pool.settings.user_schema, properties, required: [] }, answer)
-  const faults = asked.length > 0 ? await faultsOf(pool.settings.user_schema, { ...stored, ...profile }) : []
+  const faults = asked.length > 0 ? await faultsOf(ownSchema(pool.settings.user_schema), { ...stored, ...profile }) : []
   const errors = errorsOf(faults)
   const secret = answer.new_password ?? ''
   const context = [open.identifier.value, ...Object.values({ ...stored, ...profile }).map(String)]
-  const weak = password ? refusePassword(secret, pool, context) : undefined
+  const wanted = { password: secret, context, warned: answer.warned !== undefined }
+  const weak = password ? await refusePassword(services, pool, wanted) : undefined
   if (weak) errors.new_password = weak
   if (Object.keys(errors).length > 0) return drawOffer(welcome, answer, errors)
   const passwordHash = password ? await services.passwords.hash(secret) : undefined
@@ -148,11 +156,9 @@ const drawOffer = (
   typed: Record<string, string>,
   errors: Record<string, Word>,
 ): void => {
-  const count = pool.settings.password_policy.min_length
-  const hint = { key: 'hint.password', values: { count } }
   const fields = [
     ...asked.map((property) => profileField(property, typed[property.name], errors[property.name])),
-    ...(password ? [passwordField('new_password', errors.new_password, hint)] : []),
+    ...(password ? [newPasswordField('new_password', pool, errors.new_password)] : []),
   ]
   const drawn = new Set(fields.map(({ name }) => name))
   const alert = Object.keys(errors).some((name) => !drawn.has(name)) ? { key: 'alert.answers' } : undefined

@@ -3,10 +3,10 @@ import { brandOf } from '../directory/outbox.ts'
 import type { Workspace } from '../directory/workspaces.ts'
 import { csrfToken } from '../platform/http/csrf.ts'
 import { setPageHeaders } from '../platform/http/headers.ts'
-import type { Field as DrawnField, Form as DrawnForm } from '../platform/http/render.ts'
+import type { Form as DrawnForm } from '../platform/http/render.ts'
 import { chooseLanguage, type Words, wordsFor } from '../platform/words.ts'
 import type { Services } from '../services.ts'
-import type { Field, Form, Word } from '../signin/form.ts'
+import { type Field, type Form, spokenField, type Word } from '../signin/form.ts'
 
 export type Render = (view: string, values: object) => string
 
@@ -22,30 +22,34 @@ interface Showing {
   /** Origins that forms of the page lead to in the end. */
   formAction?: readonly string[]
   secretAddress?: boolean
+  /** Whether a script of the page asks for it anew. */
+  renews?: boolean
 }
 
 /** Draws a view as the answer, in the workspace's looks and with the headers that every page has. */
 export const show = (
   ctx: Context,
   { render }: Desk,
-  { workspace, words, formAction, secretAddress }: Showing,
+  { workspace, words, formAction, secretAddress, renews }: Showing,
   view: string,
   values: object,
 ): void => {
   const nonce = setPageHeaders(ctx, {
     ...(formAction ? { formAction } : {}),
     ...(secretAddress ? { secretAddress } : {}),
+    ...(renews ? { renews } : {}),
   })
   ctx.set('Content-Language', words.lang)
   ctx.type = 'html'
   ctx.body = render(view, { ...values, words, brand: brandOf(workspace), nonce })
 }
 
-/** The language of a page: what the client asked for, else what the browser prefers. */
-export const wordsOf = (ctx: Context, uiLocales?: unknown): Words =>
+/** The language of a page: what the client asked for, else what the browser prefers, else what the workspace speaks. */
+export const wordsOf = (ctx: Context, uiLocales?: unknown, workspace?: Workspace): Words =>
   wordsFor(
     chooseLanguage({
       acceptLanguage: ctx.get('Accept-Language'),
+      ...(workspace ? { otherwise: workspace.settings.default_language } : {}),
       ...(typeof uiLocales === 'string' ? { uiLocales } : {}),
     }),
   )
@@ -68,24 +72,16 @@ export const drawForm = (
 ): DrawnForm => ({
   action,
   csrf: csrfToken(services.keyring, boundTo),
-  hidden,
-  fields: fields.map((field) => drawField(field, words)),
+  hidden: fields.some(isWarning) ? [...hidden, { name: 'warned', value: 'yes' }] : hidden,
+  fields: fields.map((field) => spokenField(field, words)),
   submit,
   ...(buttons ? { buttons } : {}),
   ...(notice ? { notice: notice.key } : {}),
   ...(alert ? { alert } : {}),
 })
 
-const drawField = ({ label, hint, error, options, ...field }: Field, words: Words): DrawnField => ({
-  ...field,
-  label: spoken(label, words),
-  ...(hint ? { hint: spoken(hint, words) } : {}),
-  ...(error ? { error: spoken(error, words) } : {}),
-  ...(options ? { options: options.map((value) => ({ value, label: value })) } : {}),
-})
-
-const spoken = (text: Word | string, { t }: Words): string =>
-  typeof text === 'string' ? text : t(text.key, text.values)
+/** What was warned of once is taken when it is sent again. */
+const isWarning = ({ error }: Field): boolean => error?.key === 'warning.password_breached'
 
 /** Where a redirect leads, as a source of `form-action` (CSP3): browsers check it on every redirect after a form. */
 export const formActionOf = (uri: unknown): string[] => {

@@ -5,12 +5,14 @@ import * as users from '../directory/users.ts'
 import type { Connection } from '../directory/workspaces.ts'
 import { type PasswordAnswer, type PasswordRequest, passwordGrant } from '../oidc/grants/password.ts'
 import type { Services } from '../services.ts'
+import { arrived, assess, riskIn } from '../signin/assess.ts'
 import { beginAttempt } from '../signin/attempt.ts'
 import { password } from '../signin/methods/password.ts'
-import { connectionOf, homeRealmOf } from '../signin/policy.ts'
+import { connectionOf, homeRealmOf, policyOf } from '../signin/policy.ts'
 import { openPool } from '../signin/pools/index.ts'
-import { tryMethod } from '../signin/prove.ts'
+import { forgiveFailures, proofOf, tryMethod } from '../signin/prove.ts'
 import { openConnections, type Scene } from '../signin/scene.ts'
+import { nextStep } from '../signin/step.ts'
 
 /** The password grant on the page's own check: the same method, counters, events and words. */
 export const passwordGrantOf = (services: Services) => passwordGrant((request) => check(services, request))
@@ -18,25 +20,23 @@ export const passwordGrantOf = (services: Services) => passwordGrant((request) =
 const check = async (services: Services, request: PasswordRequest): Promise<PasswordAnswer> => {
   const { workspace, client, username, ip } = request
   const work = currentWork() ?? emptyWork(services.clock.now())
-  const scene: Scene = { services, workspace, client, lang: 'en', ip, work }
+  const acr = { values: client.metadata.acr_values_default, essential: false }
+  const scene: Scene = { services, workspace, client, lang: workspace.settings.default_language, ip, work, acr }
   const pool = connectionFor(scene, request)?.pool
   const identifier =
-    pool?.settings.sign_in_methods.includes('password') && readIdentifier(username, pool.settings.identifiers)
+    pool?.settings.sign_in_methods.includes('password') &&
+    readIdentifier(username, pool.settings.identifiers, pool.settings.default_country)
   if (!pool || !identifier) {
     await services.passwords.verify(undefined, request.password)
     return { ok: false, why: 'invalid' }
   }
   const home = openPool(pool, services)
   const subject = await home.identify(identifier, await users.findByIdentifier(services.db, pool.id, identifier))
-  const attempt = beginAttempt({ workspaceId: workspace.id, id: 'password-grant', expiresAt: services.clock.now() })
+  const begun = beginAttempt({ workspaceId: workspace.id, id: 'password-grant', expiresAt: services.clock.now() })
+  const attempt = { ...begun, pool: pool.id, identifier }
+  const at = { scene, attempt, pool, home, subject }
   const door = { grantType: 'password' }
-  const verdict = await tryMethod(
-    { scene, attempt, pool, home, subject },
-    password,
-    { password: request.password },
-    {},
-    door,
-  )
+  const verdict = await tryMethod(at, password, { password: request.password }, {}, door)
   if (!verdict.ok || subject.is !== 'user')
     return { ok: false, why: !verdict.ok && verdict.why === 'too-many' ? 'too-many' : 'invalid' }
   const about = { workspaceId: workspace.id, poolId: pool.id, userId: subject.user.id, clientId: client.id }
@@ -46,9 +46,19 @@ const check = async (services: Services, request: PasswordRequest): Promise<Pass
     work.events.push(audit.event(services.clock.now(), about, refused))
     return { ok: false, why: 'invalid' }
   }
-  const user = await home.admit(subject, verdict.evidence)
-  const data = { methods: [password.name], grant_type: 'password' }
   const now = services.clock.now()
+  const known = { ...attempt, proofs: [proofOf(password, subject.user, now)] }
+  const evident = { failures: verdict.failures, password: request.password }
+  const { attempt: proven, refused } = await assess({ ...at, attempt: known }, evident)
+  if (refused) return { ok: false, why: 'invalid' }
+  if (nextStep(proven, policyOf(scene, proven, subject.user)).do !== 'finish') {
+    work.events.push(audit.event(now, about, { type: 'sign_in.refused', data: { why: 'mfa_required' } }))
+    return { ok: false, why: 'second-factor' }
+  }
+  const user = await home.admit(subject, verdict.evidence)
+  forgiveFailures(at)
+  await arrived({ scene, attempt: proven }, pool, user)
+  const data = { methods: [password.name], grant_type: 'password', ...riskIn(proven) }
   work.events.push(audit.event(now, about, { type: 'sign_in.succeeded', data }))
   work.signedIn.push({ poolId: pool.id, userId: user.id, at: now })
   services.metrics.signIn('succeeded', password.name)

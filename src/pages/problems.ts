@@ -6,6 +6,7 @@ import { setPageHeaders } from '../platform/http/headers.ts'
 import type { Brand } from '../platform/http/render.ts'
 import { Problem } from '../platform/problem.ts'
 import { type Desk, wordsOf } from './page.ts'
+import { refusedBy } from './refusals.ts'
 
 /** The one catch of this door: problems are worded for whoever asked, everything else is a bug and logged once. */
 export const problems =
@@ -19,6 +20,7 @@ export const problems =
       if (!problem || problem.status >= 500) {
         desk.services.log[problem ? 'warn' : 'error']({ err: error, trace: ctx.state.trace }, 'a request failed')
       }
+      ctx.state.refused = refusedBy(problem)
       answer(ctx, desk, problem)
     }
   }
@@ -32,7 +34,7 @@ export const engineProblem = (
 ) => {
   const key = engineKeys.find(([wanted]) => wanted(out))?.[1] ?? 'oauth'
   const { error, error_description } = out
-  draw(ctx, desk, brandOf(workspace), { key, code: error, error, error_description })
+  draw(ctx, desk, workspace, { key, code: error, error, error_description })
 }
 
 type EngineError = { error: string; error_description?: string }
@@ -56,7 +58,7 @@ const answer = (ctx: Context, desk: Desk, problem: Problem | undefined): void =>
   const code = problem?.code ?? 'server_error'
   if (ctx.accepts('json', 'html') === 'html') {
     const workspace = ctx.state.workspace as Workspace | undefined
-    draw(ctx, desk, workspace ? brandOf(workspace) : plain, { key: problem?.key ?? code, code })
+    draw(ctx, desk, workspace, { key: problem?.key ?? code, code })
     return
   }
   ctx.set('Cache-Control', 'no-store')
@@ -81,15 +83,15 @@ interface Shown {
 const draw = (
   ctx: Context,
   { services, render }: Desk,
-  brand: Brand,
+  workspace: Workspace | undefined,
   { key, code, error, error_description }: Shown,
 ): void => {
-  const words = wordsOf(ctx, ctx.query.ui_locales)
+  const words = wordsOf(ctx, ctx.query.ui_locales, workspace)
   const nonce = setPageHeaders(ctx)
   ctx.type = 'html'
   ctx.body = render('problem', {
     words,
-    brand,
+    brand: workspace ? brandOf(workspace) : plain,
     nonce,
     title: words.t(`problem.${key}.title`),
     detail: words.t(`problem.${key}.detail`),

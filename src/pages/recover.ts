@@ -10,10 +10,11 @@ import { Problem } from '../platform/problem.ts'
 import { randomToken, sha256 } from '../platform/secrets.ts'
 import type { Words } from '../platform/words.ts'
 import * as challenges from '../signin/challenges.ts'
-import { codeAgain, codeField, type Form, identifierField, passwordField, type Word } from '../signin/form.ts'
+import { codeAgain, codeField, type Form, identifierField, newPasswordField, type Word } from '../signin/form.ts'
 import { homeRealmOf } from '../signin/policy.ts'
 import * as recovery from '../signin/recovery.ts'
 import { openConnections, type Scene } from '../signin/scene.ts'
+import { cookiesOf } from './cookies.ts'
 import { type Desk, drawForm, show, wordsOf } from './page.ts'
 
 const kept = z.object({
@@ -40,8 +41,10 @@ interface Visit {
 export const recover =
   (desk: Desk) =>
   async (ctx: Context, { workspace }: Issuer, work: Work): Promise<void> => {
-    const words = wordsOf(ctx, ctx.query.ui_locales)
-    const scene: Scene = { services: desk.services, workspace, client: undefined, lang: words.lang, ip: ctx.ip, work }
+    const words = wordsOf(ctx, ctx.query.ui_locales, workspace)
+    const { services } = desk
+    const cookies = cookiesOf(ctx, services)
+    const scene: Scene = { services, workspace, client: undefined, lang: words.lang, ip: ctx.ip, work, cookies }
     const visit: Visit = { ctx, desk, scene, words, kept: readKept(ctx, desk) }
     const { token } = ctx.query
     const answer = ctx.method === 'POST' ? await readAnswer(visit) : undefined
@@ -54,11 +57,11 @@ const byLink = async (visit: Visit, token: string, answer: Record<string, string
   const found = await challenges.findByToken(scene.services.db, scene.services, 'recover', token)
   const pool = found && poolsOf(scene).find(({ id }) => id === found.poolId)
   if (!found?.userId || !pool) throw new Problem('expired')
-  const secret = answer?.new_password ?? ''
-  const outcome = answer ? await recovery.completeByLink(scene, pool, token, secret) : undefined
+  const sent = { newPassword: answer?.new_password ?? '', warned: answer?.warned !== undefined }
+  const outcome = answer ? await recovery.completeByLink(scene, pool, token, sent) : undefined
   if (outcome === 'over') throw new Problem('expired')
   if (outcome === 'done') return done(visit)
-  const form = { fields: [passwordField('new_password', outcome?.weak, hintOf(pool))], submit: 'button.set_password' }
+  const form = { fields: [newPasswordField('new_password', pool, outcome?.weak)], submit: 'button.set_password' }
   const address = typeof found.data.address === 'string' ? found.data.address : ''
   page(visit, 'recover/link', form, { address, action: `${addressOf(scene)}?token=${token}` })
 }
@@ -70,7 +73,8 @@ const apply = async (visit: Visit, answer: Record<string, string>): Promise<void
   if (!state.under || answer.identifier !== undefined) return begin(visit, answer.identifier ?? '')
   const pool = poolsOf(scene).find(({ id }) => id === state.pool)
   if (!pool) throw new Problem('expired')
-  const sent = { code: answer.code ?? '', newPassword: answer.new_password ?? '' }
+  const warned = answer.warned !== undefined
+  const sent = { code: answer.code ?? '', newPassword: answer.new_password ?? '', warned }
   const outcome = await recovery.completeByCode(scene, pool, state.under, state.browser, sent)
   if (outcome === 'done') return done(visit)
   if (typeof outcome === 'object') return draw(visit, { weak: outcome.weak })
@@ -104,15 +108,23 @@ const draw = (
   }
   const fields = [
     codeField(pool.settings.code_policy.length, weak && codeAgain),
-    passwordField('new_password', weak, hintOf(pool)),
+    newPasswordField('new_password', pool, weak),
   ]
   const buttons = [{ name: 'action', value: 'resend', label: 'button.resend_code' }]
-  const address = state.under.identifier.typed
+  const { identifier } = state.under
+  const texted = recovery.isTexted(scene.services, pool, identifier)
   page(
     visit,
     'recover/verify',
     { fields, submit: 'button.set_password' },
-    { address, alert, buttons, action: addressOf(scene), links: { other: `${addressOf(scene)}?again` } },
+    {
+      address: identifier.typed,
+      texted,
+      alert,
+      buttons,
+      action: addressOf(scene),
+      links: { other: `${addressOf(scene)}?again` },
+    },
   )
 }
 
@@ -150,18 +162,15 @@ const readAnswer = async ({ ctx, desk, kept: state }: Visit): Promise<Record<str
   return answer
 }
 
-const hintOf = (pool: Pool): Word => ({
-  key: 'hint.password',
-  values: { count: pool.settings.password_policy.min_length },
-})
-
 const poolsOf = (scene: Scene): Pool[] => openConnections(scene).map(({ pool }) => pool)
 
-/** The pool that somebody must mean: by the domain of their address, else the first one shown. */
+/** The pool that somebody must mean: by the domain of their address, else the first one shown that knows its kind. */
 const choosePool = (scene: Scene, typed: string): Pool | undefined => {
   const email = readIdentifier(typed, ['email'])
-  const visible = openConnections(scene).find(({ hidden }) => !hidden)
-  return ((email && homeRealmOf(scene, email)) ?? visible)?.pool
+  const shown = openConnections(scene).filter(({ hidden }) => !hidden)
+  const knows = ({ pool: { settings } }: (typeof shown)[number]) =>
+    readIdentifier(typed, settings.identifiers, settings.default_country) !== undefined
+  return ((email && homeRealmOf(scene, email)) ?? shown.find(knows) ?? shown[0])?.pool
 }
 
 const addressOf = ({ workspace }: Scene) => `/w/${workspace.slug}/recover`

@@ -1,19 +1,23 @@
 import type { Context, Middleware } from 'koa'
 import { emptyWork, isEmpty, keyOf, takeWork, type Work } from '../db/work.ts'
 import type * as users from '../directory/users.ts'
+import { atLeast } from '../oidc/acr.ts'
 import * as interaction from '../oidc/interaction.ts'
 import type { Issuer } from '../oidc/providers.ts'
 import { checkCsrf } from '../platform/http/csrf.ts'
 import { readForm } from '../platform/http/parse.ts'
 import { Problem } from '../platform/problem.ts'
-import { advance, type Stage } from '../signin/advance.ts'
-import { type Attempt, attemptFrom, attemptRow, beginAttempt } from '../signin/attempt.ts'
-import { finish } from '../signin/finish.ts'
+import { advance, find, type Stage } from '../signin/advance.ts'
+import { type Attempt, attemptFrom, attemptRow, beginAttempt, stillGood } from '../signin/attempt.ts'
+import { finish, refuseUnmet } from '../signin/finish.ts'
 import { policyOf } from '../signin/policy.ts'
 import type { Scene } from '../signin/scene.ts'
 import { nextStep } from '../signin/step.ts'
+import { trod } from '../signin/trail.ts'
 import { consent } from './consent.ts'
+import { cookiesOf } from './cookies.ts'
 import { type Desk, wordsOf } from './page.ts'
+import { stepUp } from './step-up.ts'
 import { drawers } from './steps.ts'
 import { addressOf, asksOf, type Visit, viewOf } from './visit.ts'
 
@@ -26,9 +30,12 @@ export const signin =
     if (!ctx.path.endsWith(`/${asked.uid}`)) throw new Problem('expired')
     const client = await issuer.findClient(asked.clientId)
     if (client?.status !== 'active') throw new Problem('expired')
-    const words = wordsOf(ctx, asked.params.ui_locales)
+    ctx.state.clientId = client.id
+    const words = wordsOf(ctx, asked.params.ui_locales, issuer.workspace)
     const { services } = desk
-    const scene: Scene = { services, workspace: issuer.workspace, client, lang: words.lang, ip: ctx.ip, work }
+    const shown = { services, workspace: issuer.workspace, client, lang: words.lang, ip: ctx.ip, work }
+    const acr = atLeast(asked.acr, client.metadata.acr_values_default)
+    const scene: Scene = { ...shown, acr, cookies: cookiesOf(ctx, services), agent: ctx.get('User-Agent') }
     const visit: Visit = { ctx, desk, issuer, asked, words, scene }
     const answer = ctx.method === 'POST' ? await readAnswer(visit) : undefined
     if (asked.finished) return seeOther(ctx, asked.finished)
@@ -44,8 +51,9 @@ const readAnswer = async ({ ctx, desk, asked }: Visit): Promise<Record<string, s
 
 const draw = async (visit: Visit): Promise<void> => {
   const stage = await stageOf(visit)
-  const step = nextStep(stage.attempt, policyOf(visit.scene, stage.attempt), viewOf(visit.ctx))
-  if (step.do === 'finish') return complete(visit, stage, step.amr)
+  const step = nextStep(stage.attempt, policyOf(visit.scene, stage.attempt, stage.found), viewOf(visit.ctx))
+  if (step.do === 'finish') return complete(visit, stage)
+  if (step.do === 'unmet') return giveUp(visit, stage)
   await drawers[step.do](visit, stage, step as never)
 }
 
@@ -54,26 +62,38 @@ const apply = async (visit: Visit, sent: Record<string, string>): Promise<void> 
   const stage = await stageOf(visit)
   const { asks = asksOf(stage.attempt), ...answer } = sent
   if (asks !== asksOf(stage.attempt)) return seeOther(ctx, addressOf(visit))
-  const step = nextStep(stage.attempt, policyOf(scene, stage.attempt), viewOf(ctx))
-  const attempt = await advance(stage, step, answer)
+  const step = nextStep(stage.attempt, policyOf(scene, stage.attempt, stage.found), viewOf(ctx))
+  const advanced = await advance(stage, step, answer)
+  // Who proves something as they say who they are was not known before.
+  const found = stage.found ?? (advanced.proofs.length > 0 ? await find({ scene, attempt: advanced }) : undefined)
+  const next = nextStep(advanced, policyOf(scene, advanced, found))
+  const attempt = trod(stage, step, answer, advanced, next)
   scene.work.attempts.set(keyOf(attempt), attemptRow(attempt))
-  const next = nextStep(attempt, policyOf(scene, attempt))
   // The last proof goes straight on, which saves the person a round trip; the dispatcher would do the same.
-  if (next.do === 'finish' && stage.found) return complete(visit, { ...stage, attempt }, next.amr)
+  if (next.do === 'finish' && found) return complete(visit, { scene, attempt, found })
   await save(visit)
   seeOther(ctx, addressOf(visit))
 }
 
 /** Hands a finished sign-in to the engine, in one commit with everything that the request has to write. */
-const complete = async (visit: Visit, stage: Stage, amr: string[]): Promise<void> => {
-  const { ctx, issuer, asked, scene } = visit
-  const done = await finish(stage, amr)
+const complete = async (visit: Visit, stage: Stage): Promise<void> => {
+  const { ctx, issuer, asked } = visit
+  const done = await finish(stage)
   if (!done) {
     await save(visit)
     throw new Problem('expired', { detail: 'This account cannot sign in any more.' })
   }
-  const at = scene.services.clock.now()
-  const destination = await interaction.finish(issuer, ctx, asked, { ...done, at })
+  const destination = await interaction.finish(issuer, ctx, asked, done)
+  await save(visit)
+  seeOther(ctx, destination)
+}
+
+/** Tells the client that this person cannot be known as surely as it is asked (RFC 9470 section 5 has the same answer). */
+const giveUp = async (visit: Visit, stage: Stage): Promise<void> => {
+  const { ctx, issuer } = visit
+  refuseUnmet(stage)
+  const why = 'the person cannot be known as surely as is asked'
+  const destination = await interaction.refuse(issuer, ctx, 'unmet_authentication_requirements', why)
   await save(visit)
   seeOther(ctx, destination)
 }
@@ -124,11 +144,14 @@ export const lookAgain: Middleware = async (ctx, next) => {
   }
 }
 
-const stageOf = async ({ asked, issuer, scene }: Visit): Promise<Stage> => {
-  const { id, expiresAt, attempt: row, found } = asked
-  const at = { workspaceId: issuer.workspace.id, id, expiresAt }
-  const attempt = row ? attemptFrom(row) : beginAttempt(at)
-  return { scene, attempt, found: foundFor(attempt, found) }
+const stageOf = async (visit: Visit): Promise<Stage> => {
+  const { asked, issuer, scene } = visit
+  const { id, expiresAt, attempt: row } = asked
+  const begun = beginAttempt({ workspaceId: issuer.workspace.id, id, expiresAt })
+  if (!row) return { scene, attempt: begun, found: undefined, ...(await stepUp(visit, begun)) }
+  const attempt = attemptFrom(row)
+  const found = foundFor(attempt, asked.found)
+  return { scene, attempt: stillGood(attempt, found), found }
 }
 
 // An attempt that begins on a session of somebody else must not take that person for the one it is about.

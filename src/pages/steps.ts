@@ -1,18 +1,36 @@
-import { propertiesOf } from '../directory/profiles.ts'
+import { brandOf } from '../directory/outbox.ts'
+import type { Pool } from '../directory/pools.ts'
+import { askedOf } from '../directory/profiles.ts'
 import { Problem } from '../platform/problem.ts'
 import { askingOf, type Stage } from '../signin/advance.ts'
 import type { Attempt } from '../signin/attempt.ts'
-import { codeAgain, codeField, identifierField, passwordField, profileField } from '../signin/form.ts'
+import { enrollingOf, enrolmentOf } from '../signin/enrol.ts'
+import {
+  codeAgain,
+  codeField,
+  type Field,
+  identifierField,
+  newPasswordField,
+  profileField,
+  registeredField,
+} from '../signin/form.ts'
 import { getMethod } from '../signin/methods/index.ts'
+import { usesPasskeys } from '../signin/passkey-offer.ts'
+import { mustGiveWay } from '../signin/passwords.ts'
 import { connectionOf, policyOf } from '../signin/policy.ts'
+import { isTexted } from '../signin/recovery.ts'
+import { openCodes } from '../signin/recovery-codes.ts'
+import { provable } from '../signin/sending.ts'
 import type { Step, View } from '../signin/step.ts'
+import { askForPasskey } from '../signin/usernameless.ts'
+import { rememberHere } from './began.ts'
 import { drawForm, formActionOf, show } from './page.ts'
 import { addressOf, asksOf, type Visit, viewOf } from './visit.ts'
 
 type Drawer<S extends Step['do']> = (visit: Visit, stage: Stage, step: Extract<Step, { do: S }>) => Promise<void> | void
 
 /** How each step is shown; none of them does anything else. */
-export const drawers: { [S in Exclude<Step['do'], 'finish'>]: Drawer<S> } = {
+export const drawers: { [S in Exclude<Step['do'], 'finish' | 'unmet'>]: Drawer<S> } = {
   closed: () => {
     throw new Problem('not_found', { detail: 'Nobody can sign in to this application yet.' })
   },
@@ -33,9 +51,11 @@ export const drawers: { [S in Exclude<Step['do'], 'finish'>]: Drawer<S> } = {
     const { draft } = attempt
     const typed = draft?.values.identifier ?? attempt.identifier?.typed ?? hintOf(visit)
     const error = draft?.view === 'identify' ? draft.errors.identifier : undefined
-    const fields = [identifierField(policy.identifiers, typed, error)]
+    const passkey = askForPasskey(scene, attempt)
+    const named = identifierField(policy.identifiers, typed, error)
+    const fields = [passkey ? { ...named, autocomplete: 'username webauthn' } : named]
     const links = policy.registration ? { register: addressOf(visit, 'register') } : {}
-    const values = { client: clientOf(visit), place: placeOf(visit, attempt), links }
+    const values = { client: clientOf(visit), place: placeOf(visit, attempt), links, passkey }
     page(visit, attempt, 'identify', { fields, submit: 'button.continue' }, values, 'identify')
   },
 
@@ -44,14 +64,13 @@ export const drawers: { [S in Exclude<Step['do'], 'finish'>]: Drawer<S> } = {
     if (!pool) throw new Problem('expired')
     const draft = attempt.draft?.view === 'register' ? attempt.draft : undefined
     const typed = draft?.values.identifier ?? attempt.identifier?.typed ?? hintOf(visit)
-    const policy = { key: 'hint.password', values: { count: pool.settings.password_policy.min_length } }
-    const secret = passwordField('password', draft?.errors.password, policy)
+    const secret = newPasswordField('password', pool, draft?.errors.password)
     const fields = [
-      { ...identifierField(['email'], typed, draft?.errors.identifier), autocomplete: 'email' },
-      ...propertiesOf(pool.settings.user_schema).map((property) =>
+      registeredField(provable(scene.services, pool), typed, draft?.errors.identifier),
+      ...askedOf(pool.settings.user_schema).map((property) =>
         profileField(property, draft?.values[property.name], draft?.errors[property.name]),
       ),
-      ...(pool.settings.sign_in_methods.includes('password') ? [{ ...secret, autocomplete: 'new-password' }] : []),
+      ...(pool.settings.sign_in_methods.includes('password') ? [secret] : []),
     ]
     const links = { signin: addressOf(visit, 'identify') }
     page(
@@ -66,9 +85,11 @@ export const drawers: { [S in Exclude<Step['do'], 'finish'>]: Drawer<S> } = {
 
   verify: (visit, { attempt, scene }) => {
     const length = connectionOf(scene, attempt)?.pool.settings.code_policy.length ?? 6
-    const buttons = [resend, { name: 'action', value: 'correct', label: 'button.correct_address' }]
-    const address = attempt.registration?.identifier.typed ?? ''
-    page(visit, attempt, 'verify', { fields: [codeField(length)], submit: 'button.continue' }, { address, buttons })
+    const texted = attempt.registration?.identifier.kind === 'mobile'
+    const correct = texted ? 'button.correct_number' : 'button.correct_address'
+    const buttons = [resend, { name: 'action', value: 'correct', label: correct }]
+    const values = { address: attempt.registration?.identifier.typed ?? '', texted, buttons }
+    page(visit, attempt, 'verify', { fields: [codeField(length)], submit: 'button.continue' }, values)
   },
 
   recover: (visit, { attempt, scene }) => {
@@ -80,25 +101,27 @@ export const drawers: { [S in Exclude<Step['do'], 'finish'>]: Drawer<S> } = {
   },
 
   reset: (visit, { attempt, scene }) => {
-    const settings = connectionOf(scene, attempt)?.pool.settings
-    const policy = { key: 'hint.password', values: { count: settings?.password_policy.min_length ?? 12 } }
+    const pool = connectionOf(scene, attempt)?.pool
+    if (!pool) throw new Problem('expired')
     const weak = attempt.draft?.errors.new_password
     const fields = [
-      codeField(settings?.code_policy.length ?? 6, weak && codeAgain),
-      passwordField('new_password', weak, policy),
+      codeField(pool.settings.code_policy.length, weak && codeAgain),
+      newPasswordField('new_password', pool, weak),
     ]
     const address = attempt.recovery?.identifier.typed ?? ''
     const links = { other: addressOf(visit, 'recover'), signin: addressOf(visit, 'identify') }
-    const values = { address, links, buttons: [resend] }
+    const texted = attempt.recovery !== undefined && isTexted(scene.services, pool, attempt.recovery.identifier)
+    const values = { address, texted, links, buttons: [resend] }
     page(visit, attempt, '../recover/verify', { fields, submit: 'button.set_password' }, values)
   },
 
-  'change-password': (visit, { attempt, scene }) => {
-    const settings = connectionOf(scene, attempt)?.pool.settings
-    const policy = { key: 'hint.password', values: { count: settings?.password_policy.min_length ?? 12 } }
+  'change-password': (visit, { attempt, scene, found }) => {
+    const pool = connectionOf(scene, attempt)?.pool
+    if (!pool || !found) throw new Problem('expired')
     const error = attempt.draft?.view === 'change' ? attempt.draft.errors.new_password : undefined
-    const form = { fields: [passwordField('new_password', error, policy)], submit: 'button.set_password' }
-    page(visit, attempt, 'change', form, { identifier: attempt.identifier?.typed ?? '' })
+    const form = { fields: [newPasswordField('new_password', pool, error)], submit: 'button.set_password' }
+    const why = mustGiveWay(scene.services.clock.now(), pool, found) ?? 'common'
+    page(visit, attempt, 'change', form, { why, identifier: attempt.identifier?.typed ?? '' })
   },
 
   another: (visit, { attempt }, { methods }) => {
@@ -113,22 +136,65 @@ export const drawers: { [S in Exclude<Step['do'], 'finish'>]: Drawer<S> } = {
     )
   },
 
-  prove: async (visit, stage, { method, methods }) => {
+  prove: async (visit, stage, { method, methods, second }) => {
     const { attempt } = stage
-    const { form, pending, name } = getMethod(method)
+    const { form, pending, name, challenge } = getMethod(method)
     const kept = pending.safeParse(attempt.pending ?? {})
     const at = await askingOf(stage)
-    const drawn = form(at, kept.success ? kept.data : undefined, undefined)
+    const { fields, passkey, ...rest } = form(at, kept.success ? kept.data : undefined, undefined)
+    const drawn = { ...rest, fields: [...fields, ...(second ? rememberField(at.pool) : [])] }
     const links = {
       ...(methods.length > 1 ? { another: addressOf(visit, 'another') } : {}),
       ...(name === 'password' ? { recover: addressOf(visit, 'recover') } : {}),
     }
-    const buttons = name === 'password' ? [] : [resend]
-    page(visit, attempt, 'prove', drawn, { method, links, buttons, ...who(visit, attempt) })
+    if (name === 'magic_link') rememberHere(visit.ctx, visit.desk, visit.asked.uid)
+    const buttons = !challenge ? [] : [name === 'magic_link' ? resendLink : resend]
+    page(visit, attempt, 'prove', drawn, { method, links, buttons, passkey, ...who(visit, attempt) })
+  },
+
+  enrol: (visit, stage, { method, methods, optional = false }) => {
+    const { attempt, found, scene } = stage
+    const pool = connectionOf(scene, attempt)?.pool
+    if (!pool || !found) throw new Problem('expired')
+    if (!method) {
+      const listed = methods.map((name) => ({ name, label: visit.words.t(`enrol.${name}`) }))
+      const form = { fields: [], submit: 'button.continue' }
+      return page(visit, attempt, 'enrol', form, { methods: listed, ...who(visit, attempt) })
+    }
+    const { begun, form } = enrolmentOf(method)
+    const kept = begun.parse(attempt.enrolment?.begun)
+    const { show: secret = null, passkey, ...drawn } = form(enrollingOf(stage, pool, found), kept, undefined)
+    const others = methods.length > 1 ? [{ name: 'action', value: 'other', label: 'button.other_factor' }] : []
+    const buttons = optional ? [{ name: 'action', value: 'later', label: 'button.later' }] : others
+    page(visit, attempt, 'enrol', drawn, { method, optional, secret, passkey, buttons, ...who(visit, attempt) })
+  },
+
+  'recovery-codes': (visit, { attempt, scene }) => {
+    const codes = attempt.codes ? openCodes(scene.services.keyring, attempt.codes, attempt.id) : []
+    if (visit.ctx.query.view === 'download' && codes.length > 0) return download(visit, attempt, codes)
+    const buttons = codes.length > 0 ? [] : [{ name: 'action', value: 'renew', label: 'button.new_codes' }]
+    const links = { download: `${addressOf(visit)}?view=download` }
+    const values = { codes, left: attempt.codesLeft ?? 0, links, buttons }
+    page(visit, attempt, 'recovery-codes', { fields: [], submit: 'button.continue' }, values)
   },
 }
 
+/** The codes once more, to be kept as a file; the page that goes on has shown them for the last time. */
+const download = ({ ctx, scene, words }: Visit, { identifier }: Attempt, codes: readonly string[]): void => {
+  const service = brandOf(scene.workspace).name
+  ctx.set('Cache-Control', 'no-store')
+  ctx.set('Content-Disposition', 'attachment; filename="recovery-codes.txt"')
+  ctx.type = 'text/plain; charset=utf-8'
+  ctx.body = [words.t('codes.file', { account: identifier?.typed ?? '', service }), '', ...codes, ''].join('\n')
+}
+
+const rememberField = ({ settings }: Pool): Field[] => {
+  const { remember_device_days: days } = settings
+  return days === 0 ? [] : [{ name: 'remember', kind: 'checkbox', label: { key: 'field.remember', values: { days } } }]
+}
+
 const resend = { name: 'action', value: 'resend', label: 'button.resend_code' }
+const resendLink = { ...resend, label: 'button.resend_link' }
 
 const who = (visit: Visit, { identifier }: Attempt) => ({
   identifier: identifier?.typed ?? '',
@@ -178,6 +244,12 @@ const page = (
     hidden: posted ? [] : [{ name: 'asks', value: asksOf(attempt) }],
     ...(buttons ? { buttons } : {}),
   })
-  const showing = { workspace: scene.workspace, words, formAction: formActionOf(asked.params.redirect_uri) }
-  show(ctx, desk, showing, view.startsWith('../') ? view.slice(3) : `signin/${view}`, { ...values, form: drawn })
+  const passkeys = usesPasskeys(scene, attempt)
+  const formAction = formActionOf(asked.params.redirect_uri)
+  const showing = { workspace: scene.workspace, words, formAction, renews: passkeys }
+  show(ctx, desk, showing, view.startsWith('../') ? view.slice(3) : `signin/${view}`, {
+    ...values,
+    passkeys,
+    form: drawn,
+  })
 }

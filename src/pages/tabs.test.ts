@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Pool } from '../directory/pools.ts'
+import { sha256 } from '../platform/secrets.ts'
 import { type TestLido, testLido } from '../testing.ts'
 import {
   atOnce,
@@ -161,7 +162,7 @@ test('an interaction that has expired ends in a page that says so', async () => 
   await rowsOf(
     lido,
     `update artifacts set payload = payload || '{"exp": 1}' where kind = 'Interaction' and
-      id = (select id from attempts order by expires_at desc limit 1) returning id`,
+      id = '${sha256(new URL(url).pathname.split('/').at(-1) ?? '')}' returning id`,
   )
   for (const look of [() => browser.get(url), () => browser.post(url, form)]) {
     const page = await look()

@@ -22,14 +22,18 @@ export const addressOf = ({ issuer, asked }: Visit, view?: View): string =>
   `/w/${issuer.workspace.slug}/signin/${asked.uid}${view ? `?view=${view}` : ''}`
 
 /** What a page asks and of whom: an answer is taken for nothing else where another tab went on meanwhile. */
-export const asksOf = ({ identifier, registration, recovery, method, proofs }: Attempt): string =>
-  JSON.stringify([
+export const asksOf = (attempt: Attempt): string => {
+  const { identifier, registration, recovery, method, proofs, enrolment, codes, codesLeft } = attempt
+  return JSON.stringify([
     registration?.identifier.value,
     recovery?.identifier.value,
     identifier?.value,
     method,
     ...proofs.map((proof) => proof.method),
+    ...(enrolment ? [`enrol ${enrolment.method}`] : []),
+    ...(codes !== undefined || codesLeft !== undefined ? ['recovery codes'] : []),
   ])
+}
 
 const views = new Set<string>(['identify', 'register', 'another', 'recover', 'choose'] satisfies View[])
 /** The view that the address asks for, if it is one. */

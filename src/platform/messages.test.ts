@@ -117,6 +117,11 @@ test('sends a text message by one POST', async () => {
   assert.deepEqual(JSON.parse(String(init?.body)), { to: sms.to, text: sms.text })
 })
 
+test('refuses an address that names nobody who sends text messages', () => {
+  const open = () => openMessages({ smsUrl: 'tel:secret', mailFrom, fetch: noFetch })
+  assert.throws(open, (error: Error) => !error.message.includes('secret'))
+})
+
 test('rejects where the text message was not taken', async () => {
   const fetch: Fetch = async () => ({ status: 429, headers: {}, text: () => 'secret', json: () => ({}) })
   const messages = openMessages({ smsUrl: 'https://sms.example.org', mailFrom, fetch })

@@ -1,5 +1,6 @@
 import type { Transporter } from 'nodemailer'
 import type { Fetch } from './fetch.ts'
+import { openTexts } from './sms/index.ts'
 
 /** A message as its reader will see it; `code` and `link` say again what the texts hold. */
 export interface Message {
@@ -13,13 +14,13 @@ export interface Message {
 }
 
 export interface Messages {
-  /** Rejects where the message could not be handed on, so that whoever asked tries again later. */
+  /** Rejects where the message could not be handed on; with `Undeliverable` where trying again later is of no use. */
   deliver(message: Message): Promise<void>
 }
 
 /**
- * Sends mail by SMTP, and text messages by a POST of `{"to", "text"}`. The inbox of development gets what was sent,
- * and is enough on its own where nothing is set for a channel.
+ * Sends mail by SMTP, and text messages by whoever SMS_URL names. The inbox of development gets what was sent, and is
+ * enough on its own where nothing is set for a channel.
  */
 export const openMessages = ({
   smtpUrl,
@@ -27,16 +28,18 @@ export const openMessages = ({
   smsUrl,
   fetch,
   inbox,
+  now = () => new Date(),
 }: {
   smtpUrl?: string
   mailFrom: string
   smsUrl?: string
   fetch: Fetch
   inbox?: (message: Message) => Promise<void>
+  now?(): Date
 }): Messages => {
   const senders: Record<Message['channel'], Send | undefined> = {
     email: smtpUrl ? mailer(smtpUrl, mailFrom) : undefined,
-    sms: smsUrl ? texter(smsUrl, fetch) : undefined,
+    sms: smsUrl ? texter(smsUrl, fetch, now) : undefined,
   }
   return {
     async deliver(message) {
@@ -87,13 +90,11 @@ const openTransport = async (url: string): Promise<Transporter> => {
   return createTransport({ ...timeouts, url })
 }
 
-const texter =
-  (url: string, fetch: Fetch): Send =>
-  async ({ to, text }) => {
-    const body = JSON.stringify({ to, text })
-    const { status } = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
-    if (status < 200 || status > 299) throw new Error(`The server of SMS_URL answered ${status}`)
-  }
+const texter = (url: string, fetch: Fetch, now: () => Date): Send => {
+  const send = openTexts(url)?.({ fetch, now })
+  if (!send) throw new Error('SMS_URL names nobody who sends text messages')
+  return ({ to, text }) => send({ to, text })
+}
 
 // One address and nothing else: a line break adds a header, a comma a second reader, a bracket hides the real one.
 const oneAddress = /^[^\s\p{C}@<>()[\]\\,;:"]+@[^\s\p{C}@<>()[\]\\,;:"]+$/u

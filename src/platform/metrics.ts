@@ -11,6 +11,10 @@ export interface Metrics {
   /** A statement sent to the database. */
   statement(): void
   job(task: string, outcome: string): void
+  /** A request that a workspace's door refused, and whether the reason was kept. */
+  refusal(outcome: 'kept' | 'dropped' | 'failed'): void
+  /** An answer of the range API: `breached`, `clear` or `unreachable`. */
+  breachCheck(outcome: 'breached' | 'clear' | 'unreachable'): void
   /** Where to ask at each scrape for what is measured rather than counted; a later source replaces an earlier one. */
   observe(sources: {
     passwords?: () => { running: number; queued: number }
@@ -28,6 +32,8 @@ export const openMetrics = (): Metrics => {
     new prometheus.Counter({ name, help, labelNames, registers: [registry] })
   const signIns = counter('lido_sign_ins_total', 'Answers to a sign-in method', 'outcome', 'method')
   const jobs = counter('lido_jobs_total', 'Runs of a job', 'task', 'outcome')
+  const breaches = counter('lido_breach_checks_total', 'Passwords looked up in leaks', 'outcome')
+  const refusals = counter('lido_refusals_total', 'Refused requests, by whether the reason was kept', 'outcome')
   const statements = counter('lido_sql_statements_total', 'Statements sent to the database')
   const signIn = remembering((outcome, method) => signIns.labels(outcome, method))
   const job = remembering((task, outcome) => jobs.labels(task, outcome))
@@ -38,6 +44,8 @@ export const openMetrics = (): Metrics => {
     signIn: (outcome, method) => signIn(outcome, method).inc(),
     statement: () => statements.inc(),
     job: (task, outcome) => job(task, outcome).inc(),
+    refusal: (outcome) => refusals.labels(outcome).inc(),
+    breachCheck: (outcome) => breaches.labels(outcome).inc(),
     observe({ passwords, pool }) {
       if (passwords) measure(registry, 'lido_password_hashes', 'Password hashes by state', 'state', passwords)
       if (pool) measure(registry, 'lido_database_connections', 'Connections, and who waits for one', 'state', pool)

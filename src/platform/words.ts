@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { IntlMessageFormat } from 'intl-messageformat'
+import { isolateValues } from './isolate.ts'
 
 /** What is said to people in one language; values go in as plain text, so whoever draws them escapes. */
 export interface Words {
@@ -11,7 +12,7 @@ export interface Words {
 }
 
 /** The languages that have a catalogue, as BCP 47 tags; the first is the fallback. */
-export const languages: readonly string[] = ['en', 'de']
+export const languages: readonly string[] = ['en', 'de', 'fr', 'es', 'ja', 'ar']
 
 /** One language's words, read on first use; throws where there is no such catalogue. */
 export const wordsFor = (lang: string): Words => {
@@ -23,13 +24,13 @@ export const wordsFor = (lang: string): Words => {
   return words
 }
 
-/** The language to speak: `ui_locales` before Accept-Language, each by lookup (RFC 4647 section 3.4). */
-export const chooseLanguage = (wanted: { uiLocales?: string; acceptLanguage?: string }): string => {
+/** The language to speak: `ui_locales` before Accept-Language, each by lookup (RFC 4647 section 3.4), else `otherwise`. */
+export const chooseLanguage = (wanted: { uiLocales?: string; acceptLanguage?: string; otherwise?: string }): string => {
   for (const range of [...localeRanges(wanted.uiLocales), ...acceptRanges(wanted.acceptLanguage)]) {
     const found = lookUp(range)
     if (found) return found
   }
-  return fallback
+  return wanted.otherwise ?? fallback
 }
 
 const [fallback = 'en'] = languages
@@ -42,14 +43,16 @@ const longestRange = 64
 const openWords = (lang: string): Words => {
   const catalogue = readCatalogue(lang)
   const compiled = new Map<string, IntlMessageFormat>()
+  const dir = rightToLeft.has(lang) ? 'rtl' : 'ltr'
   const compile = (key: string, message: string) => {
-    const format = new IntlMessageFormat(message, lang, undefined, { ignoreTag: true })
+    const read = new IntlMessageFormat(message, lang, undefined, { ignoreTag: true })
+    const format = dir === 'rtl' ? new IntlMessageFormat(isolateValues(read.getAst()), lang) : read
     compiled.set(key, format)
     return format
   }
   return {
     lang,
-    dir: rightToLeft.has(lang) ? 'rtl' : 'ltr',
+    dir,
     t(key, values) {
       const message = catalogue.get(key)
       if (message === undefined) throw new Error(`no words for ${JSON.stringify(key)} in ${lang}`)

@@ -1,24 +1,29 @@
 import * as audit from '../directory/audit.ts'
 import * as credentials from '../directory/credentials.ts'
 import { readIdentifier } from '../directory/identifiers.ts'
-import type { Pool } from '../directory/pools.ts'
-import { propertiesOf } from '../directory/profiles.ts'
+import { type Pool, passwordPolicyOf } from '../directory/pools.ts'
+import { askedOf } from '../directory/profiles.ts'
 import * as users from '../directory/users.ts'
 import { Problem } from '../platform/problem.ts'
-import type { Attempt } from './attempt.ts'
+import { assess } from './assess.ts'
+import { type Attempt, restart } from './attempt.ts'
+import { remember } from './devices.ts'
+import { beginEnrolment, enrol, keepCodes } from './enrol.ts'
 import { identifierError, type Word } from './form.ts'
-import { windowMinutes } from './limits.ts'
 import { getMethod } from './methods/index.ts'
 import type { Asking } from './methods/method.ts'
-import { refusePassword } from './passwords.ts'
+import { contextOf, heldBy, refusePassword, refuseUsed } from './passwords.ts'
 import { connectionOf, homeRealmOf, policyOf } from './policy.ts'
 import { openPool } from './pools/index.ts'
 import { passwordHashOf } from './pools/local.ts'
-import { tryMethod } from './prove.ts'
+import { proofOf, tryMethod } from './prove.ts'
 import * as recovery from './recovery.ts'
 import * as registration from './registration.ts'
 import type { Scene } from './scene.ts'
+import { sentTooOften } from './sending.ts'
 import { nextStep, type Step } from './step.ts'
+import { arrive } from './usernameless.ts'
+import { alertOf, proven, refused } from './verdicts.ts'
 
 /** What a form sent: its fields, each once, as text. */
 export type Action = Record<string, string>
@@ -32,7 +37,8 @@ export interface Stage {
 
 /** Applies an answer to the step that it answers. The attempt that comes back says what to show next. */
 export const advance = async (stage: Stage, step: Step, action: Action): Promise<Attempt> => {
-  const attempt: Attempt = { ...stage.attempt, notice: undefined, alert: undefined, draft: undefined }
+  const passkeys = stage.attempt.passkeys ?? (action.passkeys === 'able' ? 'able' : undefined)
+  const attempt: Attempt = { ...stage.attempt, notice: undefined, alert: undefined, draft: undefined, passkeys }
   const fresh = { ...stage, attempt }
   switch (step.do) {
     case 'choose':
@@ -51,9 +57,14 @@ export const advance = async (stage: Stage, step: Step, action: Action): Promise
       return switchMethod(fresh, step.methods, action)
     case 'prove':
       return prove(fresh, step.method, action)
+    case 'enrol':
+      return enrol(fresh, poolOf(fresh), step, action)
+    case 'recovery-codes':
+      return keepCodes(fresh, poolOf(fresh), action)
     case 'change-password':
       return changePassword(fresh, action)
     case 'closed':
+    case 'unmet':
     case 'finish':
       return attempt
   }
@@ -63,26 +74,46 @@ const choose = async ({ scene, attempt }: Stage, pools: string[], action: Action
   const pool = pools.find((id) => id === action.pool)
   if (!pool) return { ...attempt, alert: { key: 'alert.answers' } }
   const chosen = { ...restart(attempt), pool }
-  const kinds = connectionOf(scene, chosen)?.pool.settings.identifiers ?? []
-  const identifier = attempt.identifier && readIdentifier(attempt.identifier.typed, kinds)
+  const { identifiers: kinds, country } = policyOf(scene, chosen)
+  const identifier = attempt.identifier && readIdentifier(attempt.identifier.typed, kinds, country)
   return identifier ? ask({ scene, attempt: { ...chosen, identifier }, found: undefined }) : chosen
 }
 
 const identify = async (stage: Stage, action: Action): Promise<Attempt> => {
   const { scene } = stage
   const attempt = asChosen(stage)
+  if (action.credential !== undefined) return comeIn({ ...stage, attempt }, action.credential)
   const typed = action.identifier ?? ''
-  const { identifiers, pools } = policyOf(scene, attempt)
-  const identifier = readIdentifier(typed, identifiers)
+  const { identifiers, pools, country } = policyOf(scene, attempt)
+  const identifier = readIdentifier(typed, identifiers, country)
   const pool = identifier && (homeRealmOf(scene, identifier) ?? connectionOf(scene, attempt))?.pool.id
   if (!identifier || (!pool && pools.length === 0)) {
     const error = identifier ? { key: 'error.invalid' } : identifierError(typed, identifiers)
-    return { ...attempt, draft: { view: 'identify', values: { identifier: typed }, errors: { identifier: error } } }
+    const draft = { view: 'identify', values: { identifier: typed }, errors: { identifier: error } } as const
+    return { ...restart(attempt), draft }
   }
   return ask({ scene, attempt: { ...restart(attempt), pool, identifier }, found: undefined })
 }
 
-/** The attempt without a pool that was only told by the last address's domain, or that has closed meanwhile. */
+/** Takes a passkey that says whose it is, in the place of a name. */
+const comeIn = async (stage: Stage, sent: string): Promise<Attempt> => {
+  const { scene, attempt } = stage
+  const arrival = await arrive(scene, attempt, sent)
+  if ('why' in arrival) return { ...restart(attempt), draft: nameAgain, alert: alertOf(arrival.why, 'passkey') }
+  const { pool, identifier, user, proof } = arrival
+  const arrived = { scene, found: user, attempt: { ...restart(attempt), pool: pool.id, identifier, proofs: [proof] } }
+  const judged = await assess(await askingOf(arrived), { failures: { account: 0, network: 0 } })
+  return judged.refused
+    ? { ...restart(attempt), risk: judged.attempt.risk, draft: nameAgain, alert: alertOf('wrong', 'passkey') }
+    : goOn({ ...arrived, attempt: judged.attempt })
+}
+
+const nameAgain = { view: 'identify', values: {}, errors: {} } satisfies Attempt['draft']
+
+/**
+ * The attempt without a pool that was only told by the last address's domain, or that has closed meanwhile. What was
+ * proven belongs to that pool: whoever keeps the result keeps none of it.
+ */
 const asChosen = ({ scene, attempt }: Stage): Attempt => {
   const told = attempt.identifier && homeRealmOf(scene, attempt.identifier)
   const stays = attempt.pool !== told?.pool.id && connectionOf(scene, attempt)
@@ -98,45 +129,49 @@ const switchMethod = (stage: Stage, methods: string[], action: Action): Promise<
 const prove = async (stage: Stage, name: string, action: Action): Promise<Attempt> => {
   const { attempt } = stage
   if (action.action === 'resend')
-    return ask({ ...stage, attempt: { ...attempt, pending: undefined } }, 'notice.code_sent')
+    return ask({ ...stage, attempt: { ...attempt, pending: undefined } }, sentNotice(name))
   const method = getMethod(name)
   const pending = method.pending.safeParse(attempt.pending ?? {})
   if (!pending.success) return { ...attempt, alert: { key: 'alert.code_expired' } }
-  const verdict = await tryMethod(await askingOf(stage), method, action, pending.data)
-  if (!verdict.ok) return { ...attempt, alert: alertOf(verdict.why, name) }
-  const proof = {
-    method: name,
-    amr: method.amr,
-    factors: method.factors,
-    at: stage.scene.services.clock.now().getTime(),
-  }
-  return {
-    ...attempt,
-    method: undefined,
-    pending: undefined,
-    proofs: [...attempt.proofs, proof],
-    evidence: { ...attempt.evidence, ...verdict.evidence },
-  }
+  const asking = await askingOf(stage)
+  const verdict = await tryMethod(asking, method, action, pending.data)
+  if (!verdict.ok) return refused(stage, asking, name, verdict.why)
+  // No proof of a stranger ever succeeds.
+  if (asking.subject.is !== 'user') return attempt
+  const { user } = asking.subject
+  const more = await proven(stage, method, user, verdict)
+  const judged = await assess({ ...asking, attempt: more }, { failures: verdict.failures, password: action.password })
+  if (judged.refused) return { ...attempt, risk: judged.attempt.risk, alert: alertOf('wrong', name) }
+  // A browser that is doubted is remembered another time.
+  const lasting = attempt.proofs.length > 0 && more.risk?.does !== 'second_factor'
+  if (lasting && action.remember === 'true') await remember(stage.scene, asking.pool, user)
+  return goOn({ ...stage, attempt: judged.attempt })
 }
 
-const alertOf = (why: 'wrong' | 'expired' | 'too-many', method: string): Word => {
-  if (why === 'too-many') return { key: 'alert.too_many', values: { minutes: windowMinutes('account') } }
-  if (why === 'expired') return { key: 'alert.code_expired' }
-  return { key: method === 'password' ? 'alert.credentials' : 'alert.code_wrong' }
+const sentNotice = (name: string): string => (name === 'magic_link' ? 'notice.link_sent' : 'notice.code_sent')
+
+/** Goes on from a proof: what has to be sent for the next one is sent, and an enrolment without a choice begins. */
+const goOn = async (stage: Stage): Promise<Attempt> => {
+  const { scene, attempt, found } = stage
+  const step = nextStep(attempt, policyOf(scene, attempt, found))
+  const [only, ...others] = step.do === 'another' || step.do === 'enrol' ? step.methods : []
+  if (step.do === 'another') return ask({ ...stage, attempt: { ...attempt, method: only } })
+  return step.do === 'enrol' && only && others.length === 0 ? beginEnrolment(stage, poolOf(stage), only) : ask(stage)
 }
 
 /** Starts the method that comes next, where it has to send something first. */
 const ask = async (stage: Stage, notice?: string): Promise<Attempt> => {
-  const { scene, attempt } = stage
-  const step = nextStep(attempt, policyOf(scene, attempt))
+  const { scene, attempt, found } = stage
+  const step = nextStep(attempt, policyOf(scene, attempt, found))
   const method = step.do === 'prove' && step.method ? getMethod(step.method) : undefined
   if (!method?.challenge) return attempt
   const pending = await method.challenge(await askingOf({ ...stage, found: stage.found ?? (await find(stage)) }))
-  if (!pending) return { ...attempt, alert: { key: 'alert.resend_wait' } }
+  if (!pending) return { ...attempt, alert: sentTooOften }
   return { ...attempt, pending, ...(notice ? { notice: { key: notice } } : {}) }
 }
 
-const find = ({ scene, attempt }: Stage): Promise<users.User | undefined> => {
+/** Whoever the attempt has come to be about. */
+export const find = ({ scene, attempt }: Pick<Stage, 'scene' | 'attempt'>): Promise<users.User | undefined> => {
   const pool = connectionOf(scene, attempt)?.pool
   if (!pool || !attempt.identifier) return Promise.resolve(undefined)
   return users.findByIdentifier(scene.services.db, pool.id, attempt.identifier)
@@ -160,7 +195,7 @@ const checkAnswers: Word = { key: 'alert.answers' }
 
 // A schema may ask for what no form holds, such as a list: its fault has no field to be shown at.
 const isDrawn = ({ settings }: Pool, errors: Record<string, Word>): boolean => {
-  const drawn = new Set(['identifier', 'password', ...propertiesOf(settings.user_schema).map(({ name }) => name)])
+  const drawn = new Set(['identifier', 'password', ...askedOf(settings.user_schema).map(({ name }) => name)])
   return Object.keys(errors).every((name) => drawn.has(name))
 }
 
@@ -172,16 +207,22 @@ const verify = async (stage: Stage, action: Action): Promise<Attempt> => {
   if (action.action === 'correct') return { ...restart(attempt), draft: draftOf(under) }
   if (action.action === 'resend') {
     const again = await registration.resend(scene, attempt, pool, under)
-    if (!again) return { ...attempt, alert: { key: 'alert.resend_wait' } }
+    if (!again) return { ...attempt, alert: sentTooOften }
     return { ...attempt, registration: again, notice: { key: 'notice.code_sent' } }
   }
   const outcome = await registration.verify(scene, attempt, pool, under, action.code ?? '')
   if (outcome === 'wrong') return { ...attempt, alert: { key: 'alert.code_wrong' } }
   if (outcome === 'over') return { ...attempt, alert: { key: 'alert.code_expired' } }
   if (outcome === 'repeated') return { ...restart(attempt), identifier: under.identifier }
-  const { name: method, amr, factors } = getMethod('email_code')
-  const proof = { method, amr, factors, at: scene.services.clock.now().getTime() }
-  return { ...restart(attempt), pool: pool.id, identifier: under.identifier, proofs: [proof] }
+  const proven: Attempt = { ...restart(attempt), pool: pool.id, identifier: under.identifier }
+  const found = await find({ ...stage, attempt: proven })
+  if (!found) return proven
+  const proof = proofOf(
+    getMethod(under.identifier.kind === 'mobile' ? 'sms_code' : 'email_code'),
+    found,
+    scene.services.clock.now(),
+  )
+  return goOn({ scene, found, attempt: { ...proven, proofs: [proof] } })
 }
 
 const draftOf = ({ identifier, profile }: NonNullable<Attempt['registration']>): Attempt['draft'] => {
@@ -205,7 +246,8 @@ const reset = async (stage: Stage, action: Action): Promise<Attempt> => {
   const under = attempt.recovery
   if (!under) return attempt
   if (action.action === 'resend') return recover(stage, { identifier: under.identifier.typed })
-  const answer = { code: action.code ?? '', newPassword: action.new_password ?? action.password ?? '' }
+  const newPassword = action.new_password ?? action.password ?? ''
+  const answer = { code: action.code ?? '', newPassword, warned: action.warned !== undefined }
   const outcome = await recovery.completeByCode(scene, poolOf(stage), under, attempt.id, answer)
   if (outcome === 'wrong') return { ...attempt, alert: { key: 'alert.code_wrong' } }
   if (outcome === 'over') return { ...attempt, alert: { key: 'alert.code_expired' } }
@@ -216,7 +258,7 @@ const reset = async (stage: Stage, action: Action): Promise<Attempt> => {
   return { ...restart(attempt), identifier: under.identifier, notice: { key: 'notice.password_set' } }
 }
 
-/** A password that somebody else has set gives way to one that only its owner knows. */
+/** A password that was set by somebody else, has expired or is known to others gives way to a new one. */
 const changePassword = async (stage: Stage, action: Action): Promise<Attempt> => {
   const { scene, attempt, found } = stage
   const { db, clock, passwords } = scene.services
@@ -224,14 +266,16 @@ const changePassword = async (stage: Stage, action: Action): Promise<Attempt> =>
   if (!found || !from) return restart(attempt)
   const pool = poolOf(stage)
   const chosen = action.new_password ?? ''
-  const weak = refusePassword(chosen, pool, [found.identifiers, Object.values(found.profile)].flat().map(textOf))
-  const same = !weak && (await passwords.verify(from, chosen)) ? { key: 'error.password_same' } : undefined
-  const error = weak ?? same
+  const context = contextOf(found)
+  const error =
+    (await refusePassword(scene.services, pool, { password: chosen, context, warned: action.warned !== undefined })) ??
+    (await refuseUsed(scene.services, pool, heldBy(found), chosen))
   if (error) return { ...attempt, draft: { view: 'change', values: {}, errors: { new_password: error } } }
   const to = await passwords.hash(chosen)
   const at = clock.now()
   const changed = await db.transaction().execute(async (trx) => {
-    if (!(await credentials.replacePassword(trx, at, pool.id, found.id, { from, to }))) return false
+    const { history } = passwordPolicyOf(pool.settings)
+    if (!(await credentials.replacePassword(trx, at, pool.id, found.id, { from, to, history }))) return false
     const about = { workspaceId: scene.workspace.id, poolId: pool.id, userId: found.id, clientId: scene.client?.id }
     const by = { kind: 'person', id: found.id } as const
     await audit.record(trx, at, about, { type: 'user.password_set', data: { by, must_change: false } })
@@ -240,21 +284,6 @@ const changePassword = async (stage: Stage, action: Action): Promise<Attempt> =>
   if (!changed) return { ...restart(attempt), identifier: attempt.identifier, alert: { key: 'alert.credentials' } }
   return { ...attempt, evidence: {} }
 }
-
-const textOf = (told: unknown): string =>
-  typeof told === 'object' && told !== null && 'value' in told ? String(told.value) : String(told)
-
-/** The attempt as if nothing had been proven, begun or typed; only the pool stays. */
-const restart = (attempt: Attempt): Attempt => ({
-  ...attempt,
-  identifier: undefined,
-  proofs: [],
-  method: undefined,
-  pending: undefined,
-  evidence: {},
-  registration: undefined,
-  recovery: undefined,
-})
 
 /** Who is asked to prove themselves in this attempt. Throws where the pool was disconnected in the meantime. */
 export const askingOf = async (stage: Stage): Promise<Asking> => {
@@ -274,6 +303,6 @@ const poolOf = ({ scene, attempt }: Stage): Pool => {
 const secrets = new Set(['password', 'new_password', 'code', 'csrf'])
 /** What is kept of a form that has to be shown again: what it asked for, and nothing else that was sent. */
 const valuesOf = ({ settings }: Pool, action: Action): Record<string, string> => {
-  const asked = ['identifier', ...propertiesOf(settings.user_schema).map(({ name }) => name)]
+  const asked = ['identifier', ...askedOf(settings.user_schema).map(({ name }) => name)]
   return Object.fromEntries(asked.filter((name) => !secrets.has(name)).map((name) => [name, action[name] ?? '']))
 }

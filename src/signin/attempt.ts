@@ -1,21 +1,44 @@
 import { z } from 'zod'
 import type { AttemptRow } from '../db/work.ts'
+import { levels } from './risk.ts'
+import { trail } from './trail.ts'
 
 const identifier = z.object({ kind: z.enum(['email', 'mobile', 'username']), value: z.string(), typed: z.string() })
 
-const factor = z.enum(['knowledge', 'possession', 'inherence'])
+/** A mailbox is a factor of its own; but it opens whatever a mail can reset, so it never makes two with a password. */
+const factor = z.enum(['knowledge', 'possession', 'inherence', 'mailbox'])
 export type Factor = z.infer<typeof factor>
 
-const proof = z.object({ method: z.string(), amr: z.string(), factors: z.array(factor), at: z.number() })
+const proof = z.object({
+  method: z.string(),
+  amr: z.array(z.string()),
+  factors: z.array(factor),
+  phishingResistant: z.boolean().default(false),
+  at: z.number(),
+  /** Whose proof it is, and in which era of theirs it was made: it is worth nothing in the next. */
+  user: z.string(),
+  era: z.number(),
+})
+export type Proof = z.infer<typeof proof>
 
 const word = z.object({ key: z.string(), values: z.record(z.string(), z.union([z.string(), z.number()])).optional() })
 
 const data = z.object({
   identifier: identifier.optional(),
-  proofs: z.array(proof).default([]),
+  // Proofs that cannot be read were made by an older program: they are asked for again.
+  proofs: z.array(proof).catch([]),
   /** The method the person chose, and what it keeps until the answer comes. */
   method: z.string().optional(),
   pending: z.unknown().optional(),
+  /** The method that the person is getting, and what its enrolment keeps until it is complete. */
+  enrolment: z.object({ method: z.string(), begun: z.unknown() }).optional(),
+  /** Recovery codes that have to be shown, sealed; and how few are left after one was used. */
+  codes: z.string().optional(),
+  codesLeft: z.number().optional(),
+  /** Whether the browser can make passkeys, as its script says, until its owner does not want to now. */
+  passkeys: z.enum(['able', 'later']).optional(),
+  /** Whether the owner was told in this attempt that only the second factor is missing. */
+  warned: z.boolean().optional(),
   /** A newer hash of the password that was just proven, for `admit` to keep; or that it must give way to a new one. */
   evidence: z.object({ passwordHash: z.string().optional(), mustChange: z.boolean().optional() }).default({}),
   registration: z
@@ -37,8 +60,17 @@ const data = z.object({
       errors: z.record(z.string(), word),
     })
     .optional(),
+  /** How the sign-in was judged at its first proof, and what its pool makes of that. */
+  risk: z
+    .object({
+      level: z.enum(levels),
+      reasons: z.array(z.string()),
+      does: z.enum(['allow', 'notice', 'second_factor', 'refuse']),
+    })
+    .optional(),
   notice: word.optional(),
   alert: word.optional(),
+  trail: trail.default([]),
 })
 
 /** One person's way through sign-in, kept between requests. It belongs to one interaction, and so to one browser. */
@@ -48,6 +80,32 @@ export type Attempt = z.infer<typeof data> & {
   version: number
   pool?: string | undefined
   expiresAt: Date
+}
+
+/** The attempt as if nothing had been proven, begun or typed; only the pool stays. */
+export const restart = (attempt: Attempt): Attempt => ({
+  ...attempt,
+  identifier: undefined,
+  proofs: [],
+  method: undefined,
+  pending: undefined,
+  evidence: {},
+  enrolment: undefined,
+  codes: undefined,
+  codesLeft: undefined,
+  warned: undefined,
+  risk: undefined,
+  registration: undefined,
+  recovery: undefined,
+})
+
+/**
+ * The attempt as far as it still counts: what somebody proved before everything of theirs was ended (a reset password, a
+ * sign-out everywhere), or what another user of the same name proved, is worth nothing.
+ */
+export const stillGood = (attempt: Attempt, found: { id: string; era: number } | undefined): Attempt => {
+  const good = attempt.proofs.every(({ user, era }) => user === found?.id && era === found.era)
+  return good ? attempt : { ...restart(attempt), identifier: attempt.identifier, alert: { key: 'alert.proof_ended' } }
 }
 
 /** The attempt of an interaction nobody has answered yet; it is stored with the first answer. */

@@ -2,10 +2,11 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Db } from '../db/connect.ts'
 import type { Pool } from '../directory/pools.ts'
+import { plainCode } from '../platform/digits.ts'
 import { randomDigits, randomToken, sha256, uuidv7 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
 
-export type Purpose = 'sign_in' | 'register' | 'recover'
+export type Purpose = 'sign_in' | 'link' | 'register' | 'recover' | 'change'
 
 interface NewChallenge {
   purpose: Purpose
@@ -13,8 +14,11 @@ interface NewChallenge {
   boundTo: readonly (string | undefined)[]
   userId: string | undefined
   data?: Record<string, unknown>
-  /** Whether a link is made as well; its token carries the pool, for a link knows nothing else. */
-  link?: boolean
+  /**
+   * Whether a link is made as well; its token carries the pool, for a link knows nothing else. Where the code is the
+   * link's own, whoever holds the link can work it out.
+   */
+  link?: boolean | 'with its code'
 }
 
 /**
@@ -30,8 +34,8 @@ export const issue = async (
   const { length, lifetime_seconds, attempts } = pool.settings.code_policy
   const now = clock.now()
   const id = uuidv7(now)
-  const code = randomDigits(length)
   const token = `${pool.id.replaceAll('-', '')}${randomToken()}`
+  const code = link === 'with its code' ? codeOfToken(token, length) : randomDigits(length)
   const bound = bindingOf(boundTo)
   await sql`
     with over as (
@@ -46,7 +50,7 @@ export const issue = async (
 }
 
 export type Answer =
-  | { is: 'right'; userId: string | undefined; data: Record<string, unknown> }
+  | { is: 'right'; at: Date; userId: string | undefined; data: Record<string, unknown> }
   | { is: 'wrong' }
   | { is: 'over' }
 
@@ -63,7 +67,7 @@ export const answer = async (
   }: { id: string; purpose: Purpose; boundTo: readonly (string | undefined)[]; code: string },
 ): Promise<Answer> => {
   const now = clock.now()
-  const typed = code.normalize('NFKC').replace(/[\s-]/g, '')
+  const typed = plainCode(code)
   const { rows } = await sql<Answered>`
     update challenges set tries = tries + 1,
       consumed_at = case when code_hash = any(${keyring.hmacs('code', `${id}:${typed}`)}) then ${now}::timestamptz end
@@ -73,7 +77,37 @@ export const answer = async (
   const row = rows[0]
   if (!row) return { is: 'over' }
   if (!row.fits) return row.more ? { is: 'wrong' } : { is: 'over' }
-  return { is: 'right', userId: row.userId ?? undefined, data: row.data }
+  return { is: 'right', at: now, userId: row.userId ?? undefined, data: row.data }
+}
+
+/** Takes a link in the place of its code, in the browser that asked for it. One atomic statement, as for a code. */
+export const answerByLink = async (
+  db: Db,
+  { clock }: Services,
+  poolId: string,
+  asked: { id: string; purpose: Purpose; boundTo: readonly (string | undefined)[]; token: string },
+): Promise<{ is: 'right' | 'over' }> => {
+  const now = clock.now()
+  const { numUpdatedRows } = await db
+    .updateTable('challenges')
+    .set({ consumedAt: now })
+    .where('poolId', '=', poolId)
+    .where('id', '=', asked.id)
+    .where('purpose', '=', asked.purpose)
+    .where('boundTo', '=', bindingOf(asked.boundTo))
+    .where('tokenHash', '=', sha256(asked.token))
+    .where('consumedAt', 'is', null)
+    .where('expiresAt', '>', now)
+    .whereRef('tries', '<', 'maxTries')
+    .executeTakeFirst()
+  return { is: numUpdatedRows === 1n ? 'right' : 'over' }
+}
+
+/** The code that goes with a link, of as many digits as the pool asks for; only the link's holder knows either. */
+export const codeOfToken = (token: string, length: number): string => {
+  // The remainder of 256 bits favours no digit by more than 2^-222.
+  const number = BigInt(`0x${Buffer.from(sha256(`code of ${token}`), 'base64url').toString('hex')}`)
+  return String(number % 10n ** BigInt(length)).padStart(length, '0')
 }
 
 interface Answered {
@@ -81,6 +115,17 @@ interface Answered {
   more: boolean
   userId: string | null
   data: Record<string, unknown>
+}
+
+/** Gives a code back to whoever used it up at this moment, because what came with it could not be taken. */
+export const reopen = async (db: Db, poolId: string, id: string, at: Date): Promise<void> => {
+  await db
+    .updateTable('challenges')
+    .set({ consumedAt: null })
+    .where('poolId', '=', poolId)
+    .where('id', '=', id)
+    .where('consumedAt', '=', at)
+    .execute()
 }
 
 /** Whether a link's token is still good; looking uses nothing up (mail scanners look). */
@@ -124,6 +169,26 @@ export const endAll = async (db: Db, at: Date, poolId: string, userId: string): 
     .where('consumedAt', 'is', null)
     .execute()
 }
+
+/** What somebody has asked for and not yet answered; looking uses nothing up. */
+export const findOpen = (
+  db: Db,
+  { clock }: Pick<Services, 'clock'>,
+  poolId: string,
+  { purpose, boundTo, userId }: { purpose: Purpose; boundTo: readonly (string | undefined)[]; userId: string },
+) =>
+  db
+    .selectFrom('challenges')
+    .select(['id', 'data'])
+    .where('poolId', '=', poolId)
+    .where('purpose', '=', purpose)
+    .where('boundTo', '=', bindingOf(boundTo))
+    .where('userId', '=', userId)
+    .where('consumedAt', 'is', null)
+    .where('expiresAt', '>', clock.now())
+    .whereRef('tries', '<', 'maxTries')
+    .orderBy('id', 'desc')
+    .executeTakeFirst()
 
 const bindingOf = (parts: readonly (string | undefined)[]) => sha256(JSON.stringify(parts.map((part) => part ?? null)))
 

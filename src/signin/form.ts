@@ -1,5 +1,8 @@
 import type { IdentifierKind } from '../directory/identifiers.ts'
+import { type Pool, passwordPolicyOf } from '../directory/pools.ts'
 import type { ProfileFault, ProfileProperty } from '../directory/profiles.ts'
+import type { Field as DrawnField } from '../platform/http/render.ts'
+import type { Words } from '../platform/words.ts'
 
 /** A word from the catalogue, with what fills it in. */
 export interface Word {
@@ -24,12 +27,18 @@ export interface Field {
   min?: number
   max?: number
   readonly?: boolean
+  /** Draws how strong the password is that is being typed; `least` is how long it must be. */
+  meter?: { least: number }
 }
 
 /** What a step asks for; one template draws every one of them. */
 export interface Form {
   fields: Field[]
   submit: string
+  /** A secret to be copied to an authenticator: a picture that its camera reads, and the same to be typed. */
+  show?: { qr: { size: number; path: string }; secret: string }
+  /** What the browser's script asks an authenticator for; its answer goes into the field `credential`. */
+  passkey?: { act: 'get' | 'create'; options: string }
 }
 
 /** The field for whatever a pool's users go by. */
@@ -48,15 +57,35 @@ export const identifierField = (kinds: readonly IdentifierKind[], value?: string
   }
 }
 
-export const passwordField = (name: 'password' | 'new_password', error?: Word, hint?: Word): Field => ({
+/** The field for what somebody registers with: theirs already, and so filled in by browsers as contact details are. */
+export const registeredField = (kinds: readonly IdentifierKind[], value?: string, error?: Word): Field => {
+  const [first = 'email', ...others] = kinds
+  const autocomplete = others.length > 0 ? 'username' : first === 'mobile' ? 'tel' : 'email'
+  return { ...identifierField(kinds, value, error), autocomplete }
+}
+
+export const passwordField = (name: 'password' | 'new_password', error?: Word): Field => ({
   name,
   kind: 'password',
   label: { key: name === 'password' ? 'field.password' : 'field.new_password' },
   required: true,
-  autocomplete: name === 'password' ? 'current-password' : 'new-password',
+  autocomplete: 'current-password',
   ...(error ? { error } : {}),
-  ...(hint ? { hint } : {}),
 })
+
+/** Where a password is chosen: with what the pool asks of it, and how strong it is. */
+export const newPasswordField = (name: 'password' | 'new_password', { settings }: Pool, error?: Word): Field => {
+  const { min_length: count, lowercase, uppercase, digits, symbols } = passwordPolicyOf(settings)
+  const mixed = lowercase + uppercase + digits + symbols > 0
+  return {
+    ...passwordField(name, error),
+    autocomplete: 'new-password',
+    hint: mixed
+      ? { key: 'hint.password_asks', values: { count, lowercase, uppercase, digits, symbols } }
+      : { key: 'hint.password', values: { count } },
+    meter: { least: count },
+  }
+}
 
 export const codeField = (length: number, error?: Word): Field => ({
   name: 'code',
@@ -132,7 +161,21 @@ export const faultWord = ({ keyword, limit }: ProfileFault): Word => {
   return limit === undefined ? { key } : { key, values: { limit, count: limit, step: limit } }
 }
 
-/** What an identifier that cannot be read is called: by the one kind that a pool knows, else by the first. */
-export const identifierError = (typed: string, kinds: readonly IdentifierKind[]): Word => ({
-  key: typed.trim() === '' ? 'error.required' : `error.${kinds[0] ?? 'email'}`,
+/** What an identifier that cannot be read is called: by the kind that it looks like, else by the first that a pool knows. */
+export const identifierError = (typed: string, kinds: readonly IdentifierKind[]): Word => {
+  if (typed.trim() === '') return { key: 'error.required' }
+  const isNumber = kinds.includes('mobile') && /^[+(]?\p{Nd}[\p{Nd}\s()./-]*$/u.test(typed.normalize('NFKC').trim())
+  return { key: `error.${isNumber ? 'mobile' : (kinds[0] ?? 'email')}` }
+}
+
+/** A field as the views draw it, its words looked up. */
+export const spokenField = ({ label, hint, error, options, ...field }: Field, words: Words): DrawnField => ({
+  ...field,
+  label: spoken(label, words),
+  ...(hint ? { hint: spoken(hint, words) } : {}),
+  ...(error ? { error: spoken(error, words) } : {}),
+  ...(options ? { options: options.map((value) => ({ value, label: value })) } : {}),
 })
+
+const spoken = (text: Word | string, { t }: Words): string =>
+  typeof text === 'string' ? text : t(text.key, text.values)

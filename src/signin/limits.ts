@@ -4,14 +4,29 @@ import type { Db } from '../db/connect.ts'
 import type { Hot } from '../db/hot.ts'
 import type { Charge } from '../db/work.ts'
 
-/** How many failures each counter bears in its window; security.md 15–22. Windows are in seconds. */
+/** How many failures, or messages, each counter bears in its window; security.md 15–22, 29. Windows are in seconds. */
 const limits = {
   account: { points: 10, window: 900 },
+  // Somebody who knows the password is let guess no further than this, which no new window opens again (security.md 15).
+  'second factor': { points: 100, window: 30 * 24 * 3600 },
+  notice: { points: 1, window: 3600 },
+  // A browser that its user is known in has tries of its own, so that nobody else uses them up (security.md 19).
+  'known device': { points: 10, window: 900 },
+  // How many accounts may fail from one network; its people at known devices are not asked (security.md 22).
+  network: { points: 100, window: 900 },
+  'message test': { points: 10, window: 3600 },
+  'sign-in notice': { points: 5, window: 3600 },
+  'refusal notice': { points: 1, window: 3600 },
   address: { points: 1500, window: 900 },
   pool: { points: 50_000, window: 900 },
   sender: { points: 2000, window: 3600 },
   'sender to recipient': { points: 20, window: 3600 },
   recipient: { points: 60, window: 3600 },
+  'sender of texts': { points: 200, window: 3600 },
+  'sender of texts to recipient': { points: 5, window: 3600 },
+  'recipient of texts': { points: 10, window: 3600 },
+  'messages of account': { points: 60, window: 3600 },
+  country: { points: 500, window: 3600 },
 } as const
 export type LimitKind = keyof typeof limits
 
@@ -20,6 +35,8 @@ export interface Counter {
   kind: LimitKind
   scope: string
   who: string
+  /** Where a pool sets how much it bears. */
+  points?: number
 }
 
 /** The person at the door as the counters know them. An IPv6 client owns its whole /64 (security.md 18). */
@@ -57,16 +74,35 @@ export const take = async (db: Db, at: Date, counters: readonly Counter[]): Prom
   return withinAll(counters, rows, 0)
 }
 
+/** Counters as they stand. */
+export interface Standing {
+  /** Whether one more failure may still happen on each of these. */
+  isOpen(counters: readonly Counter[]): boolean
+  points(counter: Counter): number
+}
+
 /**
- * Whether one more failure may still happen on each counter; nothing is counted. Failures are charged when they are
- * known, so that twenty people who share an account may come in at once: what can be guessed meanwhile is bounded by
- * the queue of hashes.
+ * Looks how counters stand; nothing is counted. Failures are charged when they are known, so that twenty people who
+ * share an account may come in at once: what can be guessed meanwhile is bounded by the queue of hashes.
  */
-export const isOpen = async (hot: Hot, at: Date, counters: readonly Counter[]): Promise<boolean> =>
-  withinAll(counters, await hot.points(counters.map(keyOf), at), 1)
+export const look = async (hot: Hot, at: Date, counters: readonly Counter[]): Promise<Standing> => {
+  const rows = await hot.points([...new Set(counters.map(keyOf))], at)
+  const points = new Map(rows.map((row) => [row.key, row.points]))
+  return {
+    isOpen: (some) => {
+      const keys = new Set(some.map(keyOf))
+      return withinAll(
+        some,
+        rows.filter(({ key }) => keys.has(key)),
+        1,
+      )
+    },
+    points: (counter) => points.get(keyOf(counter)) ?? 0,
+  }
+}
 
 const withinAll = (counters: readonly Counter[], rows: { key: string; points: number }[], more: number): boolean => {
-  const most = new Map(counters.map((one) => [keyOf(one), limits[one.kind].points]))
+  const most = new Map(counters.map((one) => [keyOf(one), one.points ?? limits[one.kind].points]))
   return rows.every(({ key, points }) => points + more <= (most.get(key) ?? 0))
 }
 
@@ -81,7 +117,10 @@ export const charge = (counter: Counter, at: Date): Charge => ({
 export const forgive = async (db: Db, poolId: string, userId: string): Promise<void> => {
   await db
     .deleteFrom('limits')
-    .where('key', '=', keyOf({ kind: 'account', scope: poolId, who: userId }))
+    .where('key', 'in', [
+      keyOf({ kind: 'account', scope: poolId, who: userId }),
+      keyOf({ kind: 'second factor', scope: poolId, who: userId }),
+    ])
     .execute()
 }
 

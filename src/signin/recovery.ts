@@ -2,19 +2,25 @@ import type { Db } from '../db/connect.ts'
 import * as audit from '../directory/audit.ts'
 import * as credentials from '../directory/credentials.ts'
 import { type Identifier, readIdentifier } from '../directory/identifiers.ts'
-import { post } from '../directory/outbox.ts'
-import type { Pool } from '../directory/pools.ts'
+import { hostOf, type Note, post } from '../directory/outbox.ts'
+import { type Pool, passwordPolicyOf } from '../directory/pools.ts'
 import * as users from '../directory/users.ts'
-import { Problem } from '../platform/problem.ts'
 import * as challenges from './challenges.ts'
 import { identifierError, type Word } from './form.ts'
-import { forgive, take } from './limits.ts'
-import { refusePassword } from './passwords.ts'
+import { knowDevice } from './known-device.ts'
+import { forgive } from './limits.ts'
+import { heldBy, refusePassword, refuseUsed } from './passwords.ts'
 import type { Scene } from './scene.ts'
-import { maySend } from './sending.ts'
+import { allow, countMail, isNumber, sendsTexts, sendsTo, sentTooOften } from './sending.ts'
 
 /** What a recovery is bound to besides the account: the browser that began it. */
 type Browser = string
+
+interface Chosen {
+  newPassword: string
+  /** Whether they were told that it is known from a leak. */
+  warned: boolean
+}
 
 /** Begins a recovery. The answer, its time and the page are the same whether anybody goes by the identifier or not. */
 export const begin = async (
@@ -24,30 +30,82 @@ export const begin = async (
   browser: Browser,
 ): Promise<{ identifier: Identifier; challenge: string } | { error: Word } | { alert: Word }> => {
   const { services } = scene
-  const identifier = readIdentifier(typed, pool.settings.identifiers)
+  const identifier = readIdentifier(typed, pool.settings.identifiers, pool.settings.default_country)
   if (!identifier) return { error: identifierError(typed, pool.settings.identifiers) }
-  if (!(await maySend(scene, pool, identifier.value))) return { alert: { key: 'alert.resend_wait' } }
   const found = await users.findByIdentifier(services.db, pool.id, identifier)
   const user = found?.status === 'active' ? found : undefined
-  const address = user?.identifiers.find(
-    ({ kind, value }) => kind === 'email' && (identifier.kind !== 'email' || value === identifier.value),
-  )
-  return services.db.transaction().execute(async (trx) => {
+  const channel = isTexted(services, pool, identifier) ? 'sms' : 'email'
+  const address = user && addressOf(services, pool, user, identifier)
+  const wanted = { channel, asked: identifier.value, to: address, userId: user?.id } as const
+  const allowed = await allow(scene, pool, wanted)
+  if (!allowed) return { alert: sentTooOften }
+  const challenge = await send(scene, pool, { identifier, browser, userId: user?.id, to: allowed.to })
+  return { identifier, challenge }
+}
+
+/** Whether a code for what was typed goes out as a text message, whoever goes by it. */
+export const isTexted = (services: Scene['services'], pool: Pool, { kind, value }: Identifier): boolean =>
+  kind === 'mobile' && takesTexts(services, pool) && sendsTo(pool, value)
+
+/** A phone that sets the password and is the second factor as well would be both (security.md 34, 40). */
+const takesTexts = (services: Scene['services'], { settings }: Pool): boolean =>
+  settings.identifiers.includes('mobile') &&
+  sendsTexts(services) &&
+  (settings.second_factor === 'off' || !settings.second_factors.includes('sms_code'))
+
+/**
+ * Where somebody's code goes: to the address or number that was typed, else to a mailbox of the account, else to its
+ * number. Only to what is proven, unless nothing of the account is: then the mailbox decides whose it is.
+ */
+const addressOf = (
+  services: Scene['services'],
+  pool: Pool,
+  { identifiers }: users.User,
+  asked: Identifier,
+): string | undefined => {
+  const reached = identifiers.filter(({ kind }) => kind !== 'username')
+  const proven = reached.filter(({ verified }) => verified)
+  const mails = (proven.length > 0 ? proven : reached).filter(({ kind }) => kind === 'email')
+  const numbers = proven.filter((one) => isTexted(services, pool, one))
+  const typed = ({ value }: Identifier) => value === asked.value
+  if (asked.kind === 'email') return mails.find(typed)?.value
+  if (isTexted(services, pool, asked)) return numbers.find(typed)?.value
+  return (mails[0] ?? (asked.kind === 'username' ? numbers[0] : undefined))?.value
+}
+
+interface Sending {
+  identifier: Identifier
+  browser: Browser
+  userId: string | undefined
+  to: string | undefined
+}
+
+const send = (scene: Scene, pool: Pool, { identifier, browser, userId, to }: Sending): Promise<string> =>
+  scene.services.db.transaction().execute(async (trx) => {
+    const { services, workspace } = scene
     const wanted = {
       purpose: 'recover',
       boundTo: boundTo(scene, identifier, browser),
-      userId: user?.id,
-      data: { address: address?.value ?? null },
+      userId,
+      data: { address: to ?? null },
       link: true,
     } as const
     const { id, code, token } = await challenges.issue(trx, services, pool, wanted)
-    const link = `${services.config.publicUrl}/w/${scene.workspace.slug}/recover?token=${token}`
+    const link = `${services.config.publicUrl}/w/${workspace.slug}/recover?token=${token}`
     const minutes = Math.round(pool.settings.code_policy.lifetime_seconds / 60)
-    const values = { code, link, minutes }
-    await post(trx, scene, address && { to: address.value, channel: 'email', template: 'recover', values })
-    return { identifier, challenge: id }
+    await post(trx, scene, to === undefined ? undefined : codeNote(scene, to, { code, link, minutes }))
+    return id
   })
-}
+
+/** The code by mail with its link, or by text without one: no link goes where another may read along. */
+const codeNote = (
+  { services }: Scene,
+  to: string,
+  { link, ...values }: { code: string; link: string; minutes: number },
+): Note =>
+  isNumber(to)
+    ? { to, channel: 'sms', template: 'recover', host: hostOf(services), values }
+    : { to, channel: 'email', template: 'recover', values: { ...values, link } }
 
 /**
  * Sends somebody a link to set a new password, because an operator asked. There is no browser that a code could belong
@@ -62,9 +120,7 @@ export const sendLink = async (
   const known = user.identifiers.filter(({ kind }) => kind === 'email')
   const address = known.find(({ verified }) => verified) ?? known[0]
   if (!address || user.status !== 'active') return false
-  const who = services.keyring.hmac('recipient', address.value)
-  if (!(await take(db, services.clock.now(), [{ kind: 'recipient', scope: pool.id, who }])))
-    throw new Problem('too_many_requests', { retryAfter: 3600 })
+  await countMail({ ...services, db }, pool.id, address.value)
   const data = { address: address.value }
   const wanted = { purpose: 'recover', boundTo: ['operator'], userId: user.id, data, link: true } as const
   const { token } = await challenges.issue(db, services, pool, wanted)
@@ -81,18 +137,25 @@ export const completeByCode = async (
   pool: Pool,
   recovery: { identifier: Identifier; challenge: string },
   browser: Browser,
-  { code, newPassword }: { code: string; newPassword: string },
+  { code, ...chosen }: Chosen & { code: string },
 ): Promise<'done' | 'wrong' | 'over' | { weak: Word }> => {
   const { services } = scene
-  const weak = refusePassword(newPassword, pool, [recovery.identifier.value])
+  const wanted = { password: chosen.newPassword, context: [recovery.identifier.value], warned: chosen.warned }
+  const weak = await refusePassword(services, pool, wanted)
   if (weak) return { weak }
-  const passwordHash = await services.passwords.hash(newPassword)
+  const passwordHash = await services.passwords.hash(chosen.newPassword)
   const boundHere = boundTo(scene, recovery.identifier, browser)
   const tried = { id: recovery.challenge, purpose: 'recover', boundTo: boundHere, code } as const
   const answered = await challenges.answer(services.db, services, pool.id, tried)
   if (answered.is !== 'right') return answered.is
   if (answered.userId === undefined) return 'over'
-  await reset(scene, pool.id, answered.userId, answered.data, passwordHash)
+  const used = await refuseUsedBy(scene, pool, answered.userId, chosen)
+  if (used) {
+    // Only the code proves who may hear of it; they get it back, with one try less.
+    await challenges.reopen(services.db, pool.id, recovery.challenge, answered.at)
+    return { weak: used }
+  }
+  await reset(scene, pool, answered.userId, answered.data, passwordHash)
   return 'done'
 }
 
@@ -101,21 +164,38 @@ export const completeByLink = async (
   scene: Scene,
   pool: Pool,
   token: string,
-  newPassword: string,
+  chosen: Chosen,
 ): Promise<'done' | 'over' | { weak: Word }> => {
   const { services } = scene
-  const weak = refusePassword(newPassword, pool, [])
+  const found = await challenges.findByToken(services.db, services, 'recover', token)
+  if (!found?.userId || found.poolId !== pool.id) return 'over'
+  const context = typeof found.data.address === 'string' ? [found.data.address] : []
+  const weak =
+    (await refusePassword(services, pool, { password: chosen.newPassword, context, warned: chosen.warned })) ??
+    (await refuseUsedBy(scene, pool, found.userId, chosen))
   if (weak) return { weak }
-  const passwordHash = await services.passwords.hash(newPassword)
+  const passwordHash = await services.passwords.hash(chosen.newPassword)
   const consumed = await challenges.consumeToken(services.db, services, 'recover', token)
   if (!consumed?.userId) return 'over'
-  await reset(scene, consumed.poolId, consumed.userId, consumed.data, passwordHash)
+  await reset(scene, pool, consumed.userId, consumed.data, passwordHash)
   return 'done'
+}
+
+/** A pool that remembers passwords lets nobody go back to one. */
+const refuseUsedBy = async (
+  { services }: Scene,
+  pool: Pool,
+  userId: string,
+  { newPassword }: Chosen,
+): Promise<Word | undefined> => {
+  if (passwordPolicyOf(pool.settings).history === 0) return undefined
+  const user = await users.findById(services.db, userId)
+  return user && refuseUsed(services, pool, heldBy(user), newPassword)
 }
 
 const reset = (
   scene: Scene,
-  poolId: string,
+  { id: poolId, settings }: Pool,
   userId: string,
   { address }: Record<string, unknown>,
   passwordHash: string,
@@ -123,19 +203,30 @@ const reset = (
   scene.services.db.transaction().execute(async (trx) => {
     const now = scene.services.clock.now()
     const user = await users.findById(trx, userId)
-    const proven = user?.identifiers.find(({ kind, value }) => kind === 'email' && value === address)
+    const proven = user?.identifiers.find(({ kind, value }) => kind !== 'username' && value === address)
     if (user?.status !== 'active' || !proven) return
+    if (proven.kind === 'mobile' && !proven.verified) return
     // Whatever was added before anybody proved this address may be a hijacker's; it does not survive (security.md A03–A05).
     if (!proven.verified) await credentials.removeAll(trx, poolId, userId)
     await users.verifyIdentifier(trx, now, poolId, proven)
-    await credentials.setPassword(trx, now, poolId, userId, passwordHash)
+    const { history } = passwordPolicyOf(settings)
+    await credentials.setPassword(trx, now, poolId, userId, passwordHash, { history })
     await users.endEverything(trx, poolId, userId)
     await challenges.endAll(trx, now, poolId, userId)
     await forgive(trx, poolId, userId)
+    // Whoever reads the owner's mail here is not turned away from here for being new (docs/risk.md).
+    knowDevice(scene, { id: poolId }, { id: userId, era: user.era + 1 })
     const about = { workspaceId: scene.workspace.id, poolId, userId, clientId: scene.client?.id }
     await audit.record(trx, now, about, { type: 'user.recovered', data: {} })
-    await post(trx, scene, { to: proven.value, channel: 'email', template: 'password-changed', values: {} })
+    await post(trx, scene, changedNote(scene, user, proven))
   })
+
+/** Tells of the new password in the mailbox where there is one: whoever holds the phone may have stolen it. */
+const changedNote = ({ services }: Scene, { identifiers }: users.User, { kind, value: to }: Identifier): Note => {
+  const mailbox = kind === 'email' ? to : identifiers.find((one) => one.kind === 'email' && one.verified)?.value
+  if (mailbox !== undefined) return { to: mailbox, channel: 'email', template: 'password-changed', values: {} }
+  return { to, channel: 'sms', template: 'password-changed', host: hostOf(services), values: {} }
+}
 
 const boundTo = ({ client, workspace }: Scene, { value }: Identifier, browser: Browser) => [
   value,

@@ -1,7 +1,7 @@
 import * as audit from '../directory/audit.ts'
 import * as credentials from '../directory/credentials.ts'
 import { type Identifier, readIdentifier } from '../directory/identifiers.ts'
-import { post } from '../directory/outbox.ts'
+import { hostOf, type Note, post } from '../directory/outbox.ts'
 import type { Pool } from '../directory/pools.ts'
 import { readProfile } from '../directory/profiles.ts'
 import * as users from '../directory/users.ts'
@@ -10,7 +10,7 @@ import * as challenges from './challenges.ts'
 import { faultWord, identifierError, type Word } from './form.ts'
 import { refusePassword } from './passwords.ts'
 import type { Scene } from './scene.ts'
-import { maySend } from './sending.ts'
+import { allow, provable, sendsTo, sentTooOften } from './sending.ts'
 
 type Registration = NonNullable<Attempt['registration']>
 
@@ -21,18 +21,22 @@ export const register = async (
   pool: Pool,
   fields: Record<string, string>,
 ): Promise<{ registration: Registration } | { errors: Record<string, Word> } | { alert: Word }> => {
-  const identifier = readIdentifier(fields.identifier ?? '', ['email'])
+  const kinds = provable(scene.services, pool)
+  const identifier = readIdentifier(fields.identifier ?? '', kinds, pool.settings.default_country)
   const { profile, faults } = await readProfile(pool.settings.user_schema, fields)
   const errors: Record<string, Word> = {}
   for (const fault of faults) errors[fault.property] ??= faultWord(fault)
-  if (!identifier) errors.identifier = identifierError(fields.identifier ?? '', ['email'])
+  if (!identifier) errors.identifier = identifierError(fields.identifier ?? '', kinds)
+  else if (identifier.kind === 'mobile' && !sendsTo(pool, identifier.value))
+    errors.identifier = { key: 'error.country' }
   const password = fields.password ?? fields.new_password ?? ''
   const wantsPassword = pool.settings.sign_in_methods.includes('password')
   const context = [fields.identifier ?? '', ...Object.values(profile).map(String)]
-  const weak = wantsPassword ? refusePassword(password, pool, context) : undefined
+  const wanted = { password, context, warned: fields.warned !== undefined }
+  const weak = wantsPassword ? await refusePassword(scene.services, pool, wanted) : undefined
   if (weak) errors.password = weak
   if (!identifier || Object.keys(errors).length > 0) return { errors }
-  if (!(await maySend(scene, pool, identifier.value))) return { alert: { key: 'alert.resend_wait' } }
+  if (!(await mayRegister(scene, pool, identifier))) return { alert: sentTooOften }
   const passwordHash = wantsPassword ? await scene.services.passwords.hash(password) : undefined
   return { registration: await begin(scene, attempt, pool, { identifier, profile, passwordHash }) }
 }
@@ -44,7 +48,7 @@ export const resend = async (
   pool: Pool,
   registration: Registration,
 ): Promise<Registration | undefined> => {
-  if (!(await maySend(scene, pool, registration.identifier.value))) return undefined
+  if (!(await mayRegister(scene, pool, registration.identifier))) return undefined
   return begin(scene, attempt, pool, registration)
 }
 
@@ -99,9 +103,19 @@ const begin = (
     const minutes = Math.round(pool.settings.code_policy.lifetime_seconds / 60)
     const values: Record<string, string | number> = userId ? { code, minutes } : {}
     const template = userId ? 'register-code' : 'register-taken'
-    await post(trx, scene, { to: identifier.value, channel: 'email', template, values })
+    const to = identifier.value
+    const note: Note =
+      identifier.kind === 'mobile'
+        ? { to, channel: 'sms', template, host: hostOf(services), values }
+        : { to, channel: 'email', template, values }
+    await post(trx, scene, note)
     return { identifier, profile, passwordHash, userId, challenge: id }
   })
+
+const mayRegister = async (scene: Scene, pool: Pool, { kind, value }: Identifier): Promise<boolean> => {
+  const channel = kind === 'mobile' ? 'sms' : 'email'
+  return (await allow(scene, pool, { channel, asked: value, to: value, userId: undefined })) !== undefined
+}
 
 const boundTo = (scene: Scene, attempt: Attempt, { identifier }: { identifier: Identifier }) => [
   identifier.value,

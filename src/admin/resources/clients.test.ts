@@ -212,6 +212,32 @@ test('nobody promotes themselves by a client of this API', async () => {
   assert.equal((await lido.call('POST', '/workspaces/admin/clients', own, weak)).status, 201)
 })
 
+test('nobody takes the console away from the operators, or leads its sign-ins elsewhere', async () => {
+  const at = '/workspaces/admin/clients/console'
+  assert.equal((await lido.call('PATCH', at, { redirect_uris: ['https://evil.example/cb'] })).status, 409)
+  assert.equal((await lido.call('POST', `${at}/secret`)).status, 409)
+  assert.equal((await lido.call('DELETE', at)).status, 409)
+  assert.deepEqual((await lido.call('GET', at)).body.redirect_uris, [`${lido.url}/console/callback`])
+})
+
+test('an operator with limits does not open a client to pools that do not exist for them', async () => {
+  const [pool, hidden] = [
+    await lido.call('POST', '/pools', { slug: 'mine', name: 'Mine' }),
+    await lido.call('POST', '/pools', { slug: 'hidden', name: 'Hidden' }),
+  ]
+  await lido.call('POST', '/workspaces', { slug: 'both', name: 'Both' })
+  const connections: unknown[] = []
+  for (const { body } of [pool, hidden])
+    connections.push((await lido.call('POST', '/workspaces/both/connections', { pool: body.id })).body.id)
+  const made = { ...web, client_id: 'narrow', connections: connections.slice(1) }
+  assert.equal((await lido.call('POST', '/workspaces/both/clients', made)).status, 201)
+  const limited = await operator(lido, 'narrow@example.org', { role: 'admin', pools: [String(pool.body.id)] })
+  const to = '/workspaces/both/clients/narrow'
+  assert.equal((await limited.call('PATCH', to, { connections: null })).status, 422)
+  assert.equal((await limited.call('PATCH', to, { connections })).status, 200)
+  assert.equal((await lido.call('PATCH', to, { connections: null })).status, 200)
+})
+
 test('lists in pages, with cursors of its own workspace', async () => {
   for (const client_id of ['b', 'a', 'c']) await make({ ...web, client_id })
   const ids: unknown[] = []

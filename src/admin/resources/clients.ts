@@ -12,7 +12,8 @@ import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
 
 const known = new Set([...Object.keys(claimsOfScopes), 'offline_access'])
 
-const fields = {
+/** What may be written of a client; what the fields mean together is for `refuseMisfits` to check. */
+export const fields = {
   ...clients.writtenMetadata,
   scope: clients.writtenMetadata.scope.refine(
     (scope) => scope === undefined || scope.split(' ').every((one) => known.has(one)),
@@ -20,18 +21,17 @@ const fields = {
   ),
 }
 
-const clientId = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._~-]{0,199}$/)
-  .optional()
-  .describe('Made where none is given; never used again once it is deleted')
+/** The id that a client is registered with. */
+export const clientId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._~-]{0,199}$/)
 
-const status = z.enum(['active', 'inactive'])
+/** Whether a client is answered at all. */
+export const status = z.enum(['active', 'inactive'])
 
-const written = z.strictObject({ client_id: clientId, ...fields }).superRefine(clients.refuseMisfits)
+const chosenId = clientId.optional().describe('Made where none is given; never used again once it is deleted')
+const written = z.strictObject({ client_id: chosenId, ...fields }).superRefine(clients.refuseMisfits)
 const patched = z.strictObject({ ...fields, status }).superRefine(clients.refuseMisfits)
 
-const { acr_values_default: _acr, initiate_login_uri: _initiate, ...told } = clients.clientMetadata.shape
+const { initiate_login_uri: _initiate, ...told } = clients.clientMetadata.shape
 const answered = z.strictObject({
   client_id: z.string(),
   client_secret: z.string().optional().describe('Only in the answer to what made it'),
@@ -82,7 +82,7 @@ export const clientRoutes: Route[] = [
       const workspace = await getWorkspace(call, params.workspace)
       const { client_id: id = uuidv7(at), ...metadata } = body
       demandGrantable(call, workspace, metadata)
-      demandConnections(actor, workspace, metadata.connections, [])
+      demandConnections(actor, workspace, metadata.connections, null)
       const wanted = { id, ...metadata }
       const { client, secret } = await services.db.transaction().execute(async (trx) => {
         const made = await clients.register(trx, at, workspace.id, wanted, byOf(actor))
@@ -117,15 +117,14 @@ export const clientRoutes: Route[] = [
     status: 200,
     async handle(call) {
       const { services, actor, at, ifMatch, body } = call
-      const { workspace, before } = await getClient(call)
+      const { workspace, before } = await getChangeable(call)
       checkMatch(ifMatch, before)
-      const { acr_values_default, initiate_login_uri, ...current } = before.metadata
+      const { initiate_login_uri, ...current } = before.metadata
       const merged = patchedBy(patched, { ...current, status: before.status }, body)
-      demandGrantable(call, workspace, before.metadata)
       demandGrantable(call, workspace, merged)
-      demandConnections(actor, workspace, merged.connections, current.connections ?? [])
+      demandConnections(actor, workspace, merged.connections, current.connections)
       // What this API does not speak of stays as it is.
-      const kept = { acr_values_default, ...(initiate_login_uri ? { initiate_login_uri } : {}) }
+      const kept = initiate_login_uri ? { initiate_login_uri } : {}
       const changing = { workspaceId: workspace.id, before, ...kept, ...merged }
       const { client, secret } = await services.db
         .transaction()
@@ -143,8 +142,7 @@ export const clientRoutes: Route[] = [
     status: 204,
     async handle(call) {
       const { services, actor, at } = call
-      const { workspace, before } = await getClient(call)
-      demandGrantable(call, workspace, before.metadata)
+      const { workspace, before } = await getChangeable(call)
       const changing = { workspaceId: workspace.id, before }
       await services.db.transaction().execute((trx) => clients.remove(trx, at, changing, byOf(actor)))
       return { body: undefined }
@@ -161,8 +159,7 @@ export const clientRoutes: Route[] = [
     status: 201,
     async handle(call) {
       const { services, actor, at } = call
-      const { workspace, before } = await getClient(call)
-      demandGrantable(call, workspace, before.metadata)
+      const { workspace, before } = await getChangeable(call)
       const changing = { workspaceId: workspace.id, before }
       const { client, secret } = await services.db
         .transaction()
@@ -180,8 +177,7 @@ export const clientRoutes: Route[] = [
     status: 204,
     async handle(call) {
       const { services, actor, at } = call
-      const { workspace, before } = await getClient(call)
-      demandGrantable(call, workspace, before.metadata)
+      const { workspace, before } = await getChangeable(call)
       const changing = { workspaceId: workspace.id, before }
       await services.db.transaction().execute((trx) => clients.endOldSecret(trx, at, changing, byOf(actor)))
       return { body: undefined }
@@ -196,6 +192,18 @@ const getClient = async (call: One): Promise<{ workspace: Workspace; before: cli
   const workspace = await getWorkspace(call, params.workspace)
   return { workspace, before: demandFound(await clients.find(services.db, workspace.id, params.client_id)) }
 }
+
+/** The same for a change. Throws `forbidden` too for one that is stronger than who asks, and `conflict` for the console. */
+const getChangeable = async (call: One): Promise<{ workspace: Workspace; before: clients.Client }> => {
+  const { workspace, before } = await getClient(call)
+  demandGrantable(call, workspace, before.metadata)
+  if (isConsole(workspace.slug, before.id))
+    throw new Problem('conflict', { detail: 'This client belongs to the program itself.' })
+  return { workspace, before }
+}
+
+/** Whether it is the client that operators sign in to the console by, which the program makes as it has to be. */
+export const isConsole = (workspace: string, id: string): boolean => workspace === adminSlug && id === 'console'
 
 const demandFound = (client: clients.Client | undefined): clients.Client => {
   if (!client) throw new Problem('not_found')
@@ -217,16 +225,23 @@ const demandGrantable = (
   for (const scope of scopes) demand(actor, scope)
 }
 
-/** Throws `unprocessable` for a connection that is not one of the workspace, or none that this actor may know of. */
+/**
+ * Throws `unprocessable` for a connection that is not one of the workspace, or none that this actor may know of; and where
+ * an actor with limits would open a client to all of them.
+ */
 const demandConnections = (
   { pools }: Actor,
   { connections }: Workspace,
   wanted: string[] | null,
-  before: readonly string[],
+  before: readonly string[] | null,
 ): void => {
+  if (pools && before && !wanted) {
+    const detail = 'Only an operator without limits opens it to every connection'
+    throw new Problem('unprocessable', { errors: [{ pointer: '/connections', detail }] })
+  }
   const reachable = connections.filter(({ pool }) => !pools || pools.has(pool.id)).map(({ id }) => id)
   const errors = (wanted ?? []).flatMap((id, index) =>
-    reachable.includes(id) || before.includes(id)
+    reachable.includes(id) || before?.includes(id)
       ? []
       : [{ pointer: `/connections/${index}`, detail: 'This is no connection of the workspace' }],
   )
@@ -239,7 +254,7 @@ const clientOf = (
   { id, status: now, metadata, previousSecretHash, createdAt, updatedAt }: clients.Client,
   secret?: string,
 ): z.input<typeof answered> => {
-  const { acr_values_default: _a, initiate_login_uri: _i, ...shown } = metadata
+  const { initiate_login_uri: _i, ...shown } = metadata
   return {
     client_id: id,
     ...(secret ? { client_secret: secret } : {}),

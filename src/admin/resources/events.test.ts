@@ -74,6 +74,34 @@ test('pages through events', async () => {
   assert.deepEqual(seen, all)
 })
 
+test('exports what the filters leave, as NDJSON and as CSV with no cell that is a formula', async () => {
+  const { slug } = (await lido.call('POST', '/pools', { slug: 'exported', name: '=HYPERLINK("http://evil.example")' }))
+    .body
+  const ndjson = String((await lido.call('GET', `/events/export?pool=${slug}`)).body.text)
+  assert.deepEqual(
+    ndjson
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).type),
+    ['pool.created'],
+  )
+  const csv = String((await lido.call('GET', '/events/export?format=csv&client=web')).body.text)
+    .trim()
+    .split('\r\n')
+  assert.match(csv[0] ?? '', /^at,type,/)
+  assert.equal(csv.length, 4)
+  const all = String((await lido.call('GET', '/events/export?format=csv')).body.text)
+  assert.doesNotMatch(all, /(^|,)"?[=+@-]/m)
+  const limited = await operator(lido, 'exports@example.org', {
+    role: 'viewer',
+    workspaces: [String(ids.south)],
+    pools: [String(ids['south-people'])],
+  })
+  const theirs = String((await limited.call('GET', '/events/export')).body.text)
+  assert.doesNotMatch(theirs, /exported|north/)
+  assert.equal((await limited.call('GET', '/events/export?pool=exported')).status, 404)
+})
+
 test('refuses filters that it cannot read', async () => {
   for (const query of ['type=*', 'user=me', 'since=yesterday', 'color=red'])
     assert.equal((await lido.call('GET', `/events?${query}`)).status, 422, query)
@@ -101,6 +129,11 @@ test('an operator with limits is told of nothing else, and counts nothing else',
     return days[0]?.sign_ins
   }
   assert.equal(await today(limited), 1)
+  const { pools } = (await limited.call('GET', '/stats?days=1')).body as { pools: { slug: string }[] }
+  assert.deepEqual(
+    pools.map(({ slug }) => slug),
+    ['north-people'],
+  )
   assert.equal(await today(lido, '&pool=north-people'), 2)
 })
 
@@ -116,6 +149,11 @@ test('counts every day up to today, also those on which nothing happened', async
   const date = daysAgo(5).toISOString().slice(0, 10)
   assert.deepEqual(days[4], { date, sign_ins: 2, registrations: 1, failures: 2 })
   assert.deepEqual(days[5], { date: daysAgo(4).toISOString().slice(0, 10), sign_ins: 0, registrations: 0, failures: 0 })
+  const [pool, ...others] = body.pools as Record<string, unknown>[]
+  assert.deepEqual(others, [])
+  const of = { id: ids['south-people'], slug: 'south-people', name: 'south-people' }
+  const today = days[9]
+  assert.deepEqual(pool, { ...of, sign_ins: 2 + (today?.sign_ins ?? 0), registrations: 1, failures: 2 })
   const { days: quarter } = (await lido.call('GET', '/stats?pool=south-people&days=90')).body as { days: typeof days }
   assert.equal(
     quarter.reduce((sum, { sign_ins }) => sum + sign_ins, 0),

@@ -1,16 +1,22 @@
 import { z } from 'zod'
 import * as audit from '../../directory/audit.ts'
+import { poolSlug } from '../../directory/operators.ts'
 import { byOf, demand } from '../access.ts'
 import { exportTypes, writeUsers } from '../export-body.ts'
 import { getPool } from '../reach.ts'
 import { type Route, route } from '../route.ts'
+
+/** What password hashes need: whoever holds an owner's can guess their password undisturbed. */
+export const hashScopes = ({ slug }: { slug: string }): string[] =>
+  slug === poolSlug ? ['exports:write', 'operators:write'] : ['exports:write']
 
 export const exportRoutes: Route[] = [
   route({
     method: 'GET',
     path: '/pools/{pool}/exports',
     name: 'exportUsers',
-    summary: 'Export every user as CSV or NDJSON; password hashes need `exports:write`',
+    summary:
+      'Export every user as CSV or NDJSON; password hashes need `exports:write`, operators’ own `operators:write`',
     scope: 'exports:read',
     params: z.strictObject({ pool: z.string().describe('Slug or id') }),
     query: z.strictObject({
@@ -23,7 +29,7 @@ export const exportRoutes: Route[] = [
       const { services, actor, at, query } = call
       const pool = await getPool(call, call.params.pool)
       const withHashes = query.hashes === 'true'
-      if (withHashes) demand(actor, 'exports:write')
+      if (withHashes) for (const scope of hashScopes(pool)) demand(actor, scope)
       const data = { by: byOf(actor), format: query.format, hashes: withHashes }
       await audit.record(services.db, at, { poolId: pool.id }, { type: 'export.started', data })
       const stream = writeUsers(services.db, pool, query.format, withHashes)

@@ -255,3 +255,42 @@ test('every change of a group is one event with who, before and after', async ()
     { type: 'group.deleted', data: { by, group: body.id, name: '/told' } },
   ])
 })
+
+test('lists the groups that a user is in directly, page by page', async () => {
+  const user = await makePerson(lido, 'people-of-groups', 'of-groups@example.org')
+  const [top, below] = await chain('of-user', 2)
+  const other = await make('of-user-other')
+  for (const id of [below, other]) assert.equal((await lido.call('PUT', `${root}/${id}/members/${user}`)).status, 204)
+  const at = `/pools/people-of-groups/users/${user}/groups`
+  const { body } = await lido.call('GET', at)
+  assert.deepEqual(body.items?.map(({ path }) => path).toSorted(), ['/of-user-other', '/of-user1/of-user2'])
+  assert.ok(!body.items?.some(({ id }) => id === top))
+  const first = await lido.call('GET', `${at}?limit=1`)
+  const second = await lido.call('GET', `${at}?limit=1&cursor=${first.body.next_cursor}`)
+  assert.equal(second.body.items?.length, 1)
+  assert.notEqual(second.body.items?.[0]?.id, first.body.items?.[0]?.id)
+  assert.equal((await lido.call('GET', `${root}?cursor=${first.body.next_cursor}`)).status, 400)
+  assert.equal((await lido.call('GET', `/pools/people-of-groups/users/${randomUUID()}/groups`)).status, 404)
+})
+
+test('takes users in by what they go by, all or none, and only for whoever may read users', async () => {
+  const ids = []
+  for (const name of ['named-a', 'named-b']) ids.push(await makePerson(lido, 'people-of-groups', `${name}@example.org`))
+  const members = `${root}/${await make('named')}/members`
+  const add = (add_identifiers: string[], headers: Record<string, string> = {}) =>
+    lido.call('POST', members, { add_identifiers }, headers)
+  const strange = await add(['NAMED-A@example.org', 'nobody@example.org', 'no identifier at all'])
+  assert.equal(strange.status, 422)
+  assert.deepEqual(
+    (strange.body.errors as { pointer: string }[]).map(({ pointer }) => pointer),
+    ['/add_identifiers/1', '/add_identifiers/2'],
+  )
+  assert.deepEqual((await lido.call('GET', members)).body.items, [])
+  const limited = { Authorization: `Bearer ${await lido.token('groups:write')}` }
+  assert.equal((await add(['named-a@example.org'], limited)).status, 403)
+  const added = await add(['NAMED-A@example.org', 'named-b@example.org', 'named-b@example.org'])
+  assert.deepEqual([added.status, added.body], [200, { added: 2, removed: 0 }])
+  const found = (await lido.call('GET', members)).body.items?.map(({ id }) => id)
+  assert.deepEqual(found?.toSorted(), ids.toSorted())
+  assert.equal((await add(Array.from({ length: 201 }, (_, index) => `x${index}@example.org`))).status, 422)
+})

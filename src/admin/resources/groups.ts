@@ -1,11 +1,15 @@
 import { z } from 'zod'
 import * as groups from '../../directory/groups.ts'
+import { readIdentifier } from '../../directory/identifiers.ts'
+import type { Pool } from '../../directory/pools.ts'
+import * as records from '../../directory/user-records.ts'
 import { Problem } from '../../platform/problem.ts'
-import { type Actor, byOf } from '../access.ts'
+import { type Actor, byOf, demand } from '../access.ts'
 import { patchedBy } from '../check.ts'
 import { pageOf, readCursor } from '../list.ts'
+import { getRecord, refuse as refuseFields } from '../people.ts'
 import { checkMatch, etagOf, getPool } from '../reach.ts'
-import { listOf, listQuery, type Route, route } from '../route.ts'
+import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
 
 const answered = z.strictObject({
   id: z.uuid(),
@@ -26,11 +30,13 @@ const member = z.strictObject({
   ),
 })
 
-const someUsers = z.array(z.uuid()).max(200).default([])
+const mostAtOnce = 200
+const someUsers = z.array(z.uuid()).max(mostAtOnce).default([])
 
 const inPool = z.strictObject({ pool: z.string().describe('Slug or id') })
 const oneGroup = inPool.extend({ id: z.uuid() })
 const oneMember = oneGroup.extend({ user: z.uuid() })
+const oneUser = inPool.extend({ id: z.uuid() })
 
 export const groupRoutes: Route[] = [
   route({
@@ -157,6 +163,26 @@ export const groupRoutes: Route[] = [
     },
   }),
   route({
+    method: 'GET',
+    path: '/pools/{pool}/users/{id}/groups',
+    name: 'listUserGroups',
+    summary: 'List the groups that a user is in directly',
+    scope: 'groups:read',
+    params: oneUser,
+    query: listQuery({}),
+    answer: listOf(answered),
+    status: 200,
+    async handle(call) {
+      const { db, keyring } = call.services
+      const { limit, cursor } = call.query
+      const { pool, user } = await getRecord(call)
+      const name = `groups:${pool.id}:${user.id}`
+      const [after] = readCursor(keyring, name, cursor) ?? []
+      const rows = await groups.list(db, pool.id, { limit: limit + 1, after, member: user.id })
+      return { body: pageOf(rows, { limit, keyring, list: name, position: ({ id }) => [id], item: groupOf }) }
+    },
+  }),
+  route({
     method: 'POST',
     path: '/pools/{pool}/groups/{id}/members',
     name: 'changeMembers',
@@ -165,6 +191,11 @@ export const groupRoutes: Route[] = [
     params: oneGroup,
     body: z.strictObject({
       add: someUsers.describe('Ids of users of the pool'),
+      add_identifiers: z
+        .array(z.string().min(1).max(320))
+        .max(mostAtOnce)
+        .default([])
+        .describe('What more users to take in go by; needs `users:read` too'),
       remove: someUsers.describe('Ids of users; who is not in the group is passed over'),
     }),
     answer: z.strictObject({
@@ -173,8 +204,9 @@ export const groupRoutes: Route[] = [
     }),
     status: 200,
     async handle(call) {
-      const { body } = call
-      return { body: await changeMembers(call, body, refuseStrangers(body.add)) }
+      const { add, add_identifiers, remove } = call.body
+      const named = add_identifiers.length > 0 ? await findNamed(call, add_identifiers) : []
+      return { body: await changeMembers(call, { add: [...add, ...named], remove }, refuseStrangers(add)) }
     },
   }),
   route({
@@ -205,6 +237,31 @@ export const groupRoutes: Route[] = [
     },
   }),
 ]
+
+type Naming = Call<{ pool: string }, unknown, unknown>
+
+/** The ids of those who go by some texts, in no order. Throws `unprocessable` with a pointer to each that nobody goes by. */
+const findNamed = async (call: Naming, texts: readonly string[]): Promise<string[]> => {
+  demand(call.actor, 'users:read')
+  const pool = await getPool(call, call.params.pool)
+  const read = texts.map((text) => readEvery(pool, text))
+  const asked = { limit: texts.length * kindsOf(pool).length, identifiers: read.flat() }
+  const found = asked.identifiers.length > 0 ? await records.list(call.services.db, pool.id, asked, undefined) : []
+  const known = new Set(found.flatMap(({ identifiers }) => identifiers.map(({ kind, value }) => `${kind}:${value}`)))
+  const errors = read.flatMap((meanings, index) =>
+    meanings.some(({ kind, value }) => known.has(`${kind}:${value}`))
+      ? []
+      : [{ pointer: `/add_identifiers/${index}`, detail: 'Nobody in this pool goes by this' }],
+  )
+  if (errors.length > 0) throw refuseFields(errors)
+  return found.map(({ id }) => id)
+}
+
+const kindsOf = ({ settings }: Pool) => settings.identifiers
+
+/** Whatever a text may be in a pool: what looks like a number may be a username, too. */
+const readEvery = (pool: Pool, text: string) =>
+  kindsOf(pool).flatMap((kind) => readIdentifier(text, [kind], pool.settings.default_country) ?? [])
 
 interface Changing {
   services: Parameters<Route['handle']>[0]['services']

@@ -63,6 +63,7 @@ const run = async (pool: string, text: string, query = '', headers: Record<strin
   return finish(pool, begun.body.id)
 }
 
+const everything = { withRoles: true, withTenants: true, ofPoolOnly: false }
 const counts = ({ created, updated, skipped, failed }: Progress) => [created, updated, skipped, failed]
 const ndjson = { 'Content-Type': 'application/x-ndjson' }
 const userOf = async (pool: string, identifier: string) => {
@@ -254,7 +255,7 @@ test('goes on after the last batch that was committed, whoever works on it', asy
   const rows = async function* (): AsyncIterable<RawRow> {
     for (let i = 0; i < 900; i += 1) yield { is: 'row', values: { email: `r${i}@example.org` } }
   }
-  const options = { dryRun: false, onDuplicate: 'fail', withGroups: true } as const
+  const options = { dryRun: false, onDuplicate: 'fail', withGroups: true, ...everything } as const
   const { id } = await imports.start(services, pool, options, rows(), { kind: 'system' })
   // A node that dies in a batch leaves nothing of it; three at once do each row once.
   await assert.rejects(
@@ -303,6 +304,18 @@ test('exports cells that a spreadsheet takes for no formula, and reads them agai
   assert.deepEqual(counts(await run('again', text)), [9, 0, 0, 0])
   const told = async (pool: string) => (await download(`${pool}/exports`)).text.split('\n').sort()
   assert.deepEqual(await told('again'), await told('formulas'))
+})
+
+test('a file that is no CSV, and a line without end, are told as such', async () => {
+  const pool = await makePool('odd')
+  const upload = async (type: string, text: string) => {
+    const headers = { Authorization: `Bearer ${await lido.token()}`, 'Content-Type': type }
+    return (await fetch(`${lido.url}/api/v1/pools/${pool}/imports`, { method: 'POST', headers, body: text })).status
+  }
+  assert.equal(await upload('text/csv', 'em"ail\r\na@example.org'), 422)
+  assert.equal(await upload('text/csv', 'email\r\n"a@example.org'), 422)
+  const deep = `${'{"profile":'.repeat(9000)}1${'}'.repeat(9000)}`
+  assert.deepEqual(counts(await run('odd', deep, '', ndjson)), [0, 0, 0, 1])
 })
 
 test('exports password hashes only to who may, and tells of it', async () => {

@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { columnMapping, renamed } from '../../directory/import-columns.ts'
 import * as imports from '../../directory/imports.ts'
 import { Problem } from '../../platform/problem.ts'
-import { byOf, may } from '../access.ts'
+import { type Actor, byOf, may } from '../access.ts'
 import { importTypes, readRows } from '../import-body.ts'
 import { pageOf, readCursor } from '../list.ts'
 import { getPool } from '../reach.ts'
@@ -33,17 +34,34 @@ const flag = z
   .default('false')
   .transform((text) => text === 'true')
 
+const mapping = z
+  .string()
+  .max(16_000)
+  .default('{}')
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown
+    } catch {
+      context.addIssue({ code: 'custom', message: 'This is no JSON', input: text })
+      return z.NEVER
+    }
+  })
+  .pipe(columnMapping)
+  .describe('How the columns of the file are called here, as a JSON object: `{"E-Mail":"email"}`; null leaves one out')
+
 export const importRoutes: Route[] = [
   route({
     method: 'POST',
     path: '/pools/{pool}/imports',
     name: 'createImport',
-    summary: 'Import users from CSV or NDJSON; groups need `groups:write` too',
+    summary:
+      'Import users from CSV or NDJSON; groups, roles and tenants need `groups:write`, `roles:write`, `tenants:write` too',
     scope: 'imports:write',
     params: ofPool,
     query: z.strictObject({
       dry_run: flag.describe('Check and count everything, and change nothing'),
       on_duplicate: z.enum(['skip', 'update', 'fail']).default('skip').describe('What becomes of users who are there'),
+      columns: mapping,
     }),
     upload: importTypes,
     answer: answered,
@@ -53,8 +71,9 @@ export const importRoutes: Route[] = [
       const pool = await getPool(call, call.params.pool)
       const type = importTypes.find((one) => one === upload.type)
       if (!type) throw new Problem('unsupported_type', { detail: `Send ${importTypes.join(' or ')}.` })
-      const options = { dryRun: query.dry_run, onDuplicate: query.on_duplicate, withGroups: may(actor, 'groups:write') }
-      const begun = await imports.start(services, pool.id, options, readRows(upload.stream, type), byOf(actor))
+      const options = { dryRun: query.dry_run, onDuplicate: query.on_duplicate, ...reachOf(actor) }
+      const rows = renamed(readRows(upload.stream, type), query.columns)
+      const begun = await imports.start(services, pool.id, options, rows, byOf(actor))
       return { body: importOf(begun), location: `/pools/${pool.slug}/imports/${begun.id}` }
     },
   }),
@@ -93,6 +112,14 @@ export const importRoutes: Route[] = [
     },
   }),
 ]
+
+/** What whoever imports may give to users, by the rules of those resources. */
+const reachOf = (actor: Actor) => ({
+  withGroups: may(actor, 'groups:write'),
+  withRoles: may(actor, 'roles:write'),
+  withTenants: may(actor, 'tenants:write'),
+  ofPoolOnly: actor.pools !== undefined,
+})
 
 const progressOf = (one: imports.Import): z.input<typeof progress> => ({
   id: one.id,

@@ -7,11 +7,14 @@ import { groupRoutes } from './groups.ts'
 import { importRoutes } from './imports.ts'
 import { invitationRoutes } from './invitations.ts'
 import { keyRoutes } from './keys.ts'
+import { messageRoutes } from './messages.ts'
 import { operatorRoutes } from './operators.ts'
 import { poolRoutes } from './pools.ts'
 import { roleRoutes } from './roles.ts'
 import { statsRoutes } from './stats.ts'
 import { tenantRoutes } from './tenants.ts'
+import { traceRoutes } from './traces.ts'
+import { userListRoutes } from './user-list.ts'
 import { userSecurityRoutes } from './user-security.ts'
 import { userRoutes } from './users.ts'
 import { workspaceRoutes } from './workspaces.ts'
@@ -23,10 +26,13 @@ export const resources: readonly Route[] = [
   ...poolRoutes,
   ...statsRoutes,
   ...eventRoutes,
+  ...traceRoutes,
   ...keyRoutes,
   ...connectionRoutes,
   ...clientRoutes,
   ...workspaceRoutes,
+  ...messageRoutes,
+  ...userListRoutes,
   ...userRoutes,
   ...userSecurityRoutes,
   ...invitationRoutes,

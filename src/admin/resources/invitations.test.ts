@@ -353,3 +353,22 @@ test('what makes somebody an operator is revoked or sent again only by whoever m
   assert.equal((await desk.call('DELETE', at)).status, 403)
   assert.equal((await lido.call('DELETE', at)).status, 204)
 })
+
+test('what only operators set is neither asked of the invited nor missed', async () => {
+  const badge = { type: 'string', readOnly: true, title: 'Badge' }
+  const vip = { type: 'boolean', readOnly: true, title: 'VIP' }
+  const name = { type: 'string', title: 'Name' }
+  const properties = { badge, vip, name }
+  const settings = { user_schema: { type: 'object', properties, required: ['badge', 'vip', 'name'] } }
+  const badged = await makePool(lido, 'badged', settings)
+  await makeWorkspace(lido, 'badged', [{ pool: badged }])
+  const identifier = 'badged@example.org'
+  const made = await lido.call('POST', '/pools/badged/invitations', { identifier })
+  assert.equal(made.status, 201, JSON.stringify(made.body))
+  const browser = await open((await lido.message(identifier)).link)
+  assert.doesNotMatch(browser.page.html, /name="(badge|vip)"/)
+  await browser.submit({ name: 'Bo', badge: 'forged', vip: 'on', new_password: secret })
+  assert.match(browser.page.html, /is ready/)
+  const { body } = await lido.call('GET', `/pools/badged/users?identifier=${identifier}`)
+  assert.deepEqual(body.items?.[0]?.profile, { name: 'Bo' })
+})

@@ -2,13 +2,15 @@ import { z } from 'zod'
 import * as clients from '../../directory/clients.ts'
 import { readIdentifier } from '../../directory/identifiers.ts'
 import * as invitations from '../../directory/invitations.ts'
+import { languageOf } from '../../directory/outbox.ts'
 import type { Pool } from '../../directory/pools.ts'
 import { faultsOf } from '../../directory/profiles.ts'
 import type { Workspace } from '../../directory/workspaces.ts'
 import { Problem } from '../../platform/problem.ts'
+import { countMail } from '../../signin/sending.ts'
 import { byOf, demand } from '../access.ts'
 import { pageOf, readCursor } from '../list.ts'
-import { checkGroups, checkParts, checkPromise, languageOf, nameOf, promised, refuse, senderOf } from '../people.ts'
+import { checkGroups, checkParts, checkPromise, nameOf, promised, refuse, senderOf } from '../people.ts'
 import { getPool, getWorkspace } from '../reach.ts'
 import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
 
@@ -99,7 +101,14 @@ export const invitationRoutes: Route[] = [
       await checkGroups(services.db, pool, body.groups)
       await checkPromise(call, pool, body)
       await checkWay(call, workspace, body)
-      const wanted = { ...told, hours, identifier, inviter: await nameOf(call), lang: languageOf(body.profile) }
+      await countMail(services, pool.id, identifier.value)
+      const wanted = {
+        ...told,
+        hours,
+        identifier,
+        inviter: await nameOf(call),
+        lang: languageOf(body.profile, workspace),
+      }
       const made = await services.db
         .transaction()
         .execute((trx) => invitations.create(trx, at, { services, workspace }, pool.id, wanted, byOf(actor)))
@@ -147,6 +156,7 @@ export const invitationRoutes: Route[] = [
       const { services, actor, at } = call
       const invitation = await getChangeable(call)
       const workspace = await getWorkspace(call, invitation.workspaceId)
+      await countMail(services, invitation.poolId, invitation.identifier.value)
       const renewed = await services.db
         .transaction()
         .execute((trx) => invitations.renew(trx, at, { services, workspace }, invitation, byOf(actor)))
@@ -158,18 +168,18 @@ export const invitationRoutes: Route[] = [
 type Asking = Call<{ pool: string; id: string }, unknown, unknown>
 
 /** Throws `not_found` too where the invitation is of a workspace that does not exist for this actor. */
-/** The same for a change: what makes somebody an operator is for whoever may change operators. Throws `forbidden`. */
-const getChangeable = async (call: Asking): Promise<invitations.Invitation> => {
-  const invitation = await getInvitation(call)
-  if (invitation.offer.operates_as) demand(call.actor, 'operators:write')
-  return invitation
-}
-
 const getInvitation = async (call: Asking): Promise<invitations.Invitation> => {
   const { services, actor, at, params } = call
   const pool = await getPool(call, params.pool)
   const invitation = await invitations.find(services.db, at, pool.id, params.id)
   if (!invitation || (actor.workspaces && !actor.workspaces.has(invitation.workspaceId))) throw new Problem('not_found')
+  return invitation
+}
+
+/** The same for a change: what makes somebody an operator is for whoever may change operators. Throws `forbidden`. */
+const getChangeable = async (call: Asking): Promise<invitations.Invitation> => {
+  const invitation = await getInvitation(call)
+  if (invitation.offer.operates_as) demand(call.actor, 'operators:write')
   return invitation
 }
 

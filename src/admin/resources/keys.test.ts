@@ -44,6 +44,27 @@ test('publishes new keys before they sign, and no more of them meanwhile', async
   )
 })
 
+test('makes new keys of one algorithm alone', async () => {
+  const workspace = await lido.call('POST', '/workspaces', { slug: 'one-alg', name: 'One algorithm' })
+  assert.equal(workspace.status, 201)
+  const at = '/workspaces/one-alg/keys'
+  const rotated = await lido.call('POST', `${at}/rotate?alg=ES256`)
+  assert.equal(rotated.status, 201, JSON.stringify(rotated.body))
+  assert.deepEqual(
+    rotated.body.items?.map(({ alg, state }) => [alg, state]),
+    [['ES256', 'coming']],
+  )
+  const { items = [] } = (await lido.call('GET', at)).body
+  assert.deepEqual(
+    items.filter(({ signs_until }) => signs_until !== null).map(({ alg }) => alg),
+    ['ES256'],
+  )
+  assert.equal((await lido.call('POST', `${at}/rotate?alg=ES256`)).status, 409)
+  assert.equal((await lido.call('POST', `${at}/rotate`)).status, 409)
+  assert.equal((await lido.call('POST', `${at}/rotate?alg=RS256`)).status, 201)
+  assert.equal((await lido.call('POST', `${at}/rotate?alg=HS256`)).status, 422)
+})
+
 test('lists in pages', async () => {
   const kids: unknown[] = []
   let cursor: unknown

@@ -7,7 +7,7 @@ import { listOf, listQuery, type Route, route } from '../route.ts'
 
 const answered = z.strictObject({
   kid: z.string(),
-  alg: z.enum(['RS256', 'ES256', 'EdDSA', 'PS256']),
+  alg: z.enum(keys.algorithms),
   state: z
     .enum(['coming', 'signing', 'published', 'withdrawn'])
     .describe('Published before it signs, signing, published for what it signed, gone'),
@@ -50,16 +50,18 @@ export const keyRoutes: Route[] = [
     summary: 'Make new signing keys; they sign in 15 minutes, when every client can know them',
     scope: 'keys:write',
     params: inWorkspace,
+    query: z.strictObject({ alg: z.enum(keys.algorithms).optional().describe('Only of this algorithm') }),
     answer: listOf(answered),
     status: 201,
     async handle(call) {
-      const { services, actor, at, params } = call
+      const { services, actor, at, params, query } = call
       const { db, keyring } = services
       const workspace = await getWorkspace(call, params.workspace)
-      await keys.refuseWhileComing(db, at, workspace.id)
-      await keys.rotate(db, keyring, at, workspace.id, byOf(actor))
+      const among = query.alg ? [query.alg] : keys.algorithms
+      await keys.refuseWhileComing(db, at, workspace.id, among)
+      await keys.rotate(db, keyring, at, workspace.id, byOf(actor), among)
       const rows = await keys.list(db, at, workspace.id, { limit: 200, after: undefined })
-      const items = rows.filter(({ state }) => state === 'coming').map(keyOf)
+      const items = rows.filter(({ state, alg }) => state === 'coming' && among.includes(alg)).map(keyOf)
       return { body: { items, next_cursor: null }, location: `/workspaces/${workspace.slug}/keys` }
     },
   }),

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { readIdentifier } from '../../directory/identifiers.ts'
+import * as operatorInvitations from '../../directory/operator-invitations.ts'
 import * as operators from '../../directory/operators.ts'
 import * as pools from '../../directory/pools.ts'
 import { Problem } from '../../platform/problem.ts'
@@ -10,20 +12,24 @@ import { listOf, listQuery, type Route, route } from '../route.ts'
 
 const limits = z.array(z.uuid()).max(200).nullable().default(null)
 
-const written = z
-  .strictObject({
-    role: z
-      .enum(['owner', 'admin', 'helpdesk', 'viewer'])
-      .describe(
-        '`owner` may do everything, `admin` all but change operators, `helpdesk` look after users, `viewer` read',
-      ),
-    workspaces: limits.describe('Ids of the only workspaces that exist for this operator; null for all'),
-    pools: limits.describe('Ids of the only pools that exist for this operator; null for all'),
-  })
-  .refine(({ role, workspaces, pools }) => role !== 'owner' || (!workspaces && !pools), {
-    path: ['role'],
-    message: 'An owner has no limits',
-  })
+const role = z
+  .enum(['owner', 'admin', 'helpdesk', 'viewer'])
+  .describe('`owner` may do everything, `admin` all but change operators, `helpdesk` look after users, `viewer` read')
+
+const grant = z.strictObject({
+  role,
+  workspaces: limits.describe('Ids of the only workspaces that exist for this operator; null for all'),
+  pools: limits.describe('Ids of the only pools that exist for this operator; null for all'),
+})
+type Grant = z.output<typeof grant>
+
+const fits = ({ role, workspaces, pools }: Grant): boolean => role !== 'owner' || (!workspaces && !pools)
+const misfit = { path: ['role'], message: 'An owner has no limits' }
+
+const written = grant.refine(fits, misfit)
+const invited = z
+  .strictObject({ email: z.email().max(320).describe('Where the invitation goes'), ...grant.shape })
+  .refine(fits, misfit)
 
 const answered = z.strictObject({
   id: z.uuid().describe('Of the user in the pool of administrators'),
@@ -59,6 +65,29 @@ export const operatorRoutes: Route[] = [
       const rows = await operators.list(db, poolId, { limit: limit + 1, after })
       const position = ({ userId }: operators.OperatorRecord) => [userId]
       return { body: pageOf(rows, { limit, keyring, list: 'operators', position, item: operatorOf }) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/operators',
+    name: 'inviteOperator',
+    summary: 'Invite somebody to operate, or again where they are invited: then the link before is dead',
+    scope: 'operators:write',
+    params: z.strictObject({}),
+    body: invited,
+    answer: z.strictObject({ email: z.string(), role, expires_at: z.iso.datetime() }),
+    status: 202,
+    async handle(call) {
+      const { services, actor, at, body } = call
+      await getAdministrators(call)
+      const identifier = readIdentifier(body.email, ['email'])
+      if (!identifier) throw new Problem('unprocessable', { errors: [{ pointer: '/email', detail: 'Not an address' }] })
+      const { role, workspaces, pools } = body
+      const wanted = { identifier, role, limits: { workspaces, pools }, silent: false, by: byOf(actor) }
+      const { expiresAt } = await services.db
+        .transaction()
+        .execute((trx) => operatorInvitations.invite(trx, at, services, wanted))
+      return { body: { email: identifier.value, role, expires_at: expiresAt.toISOString() } }
     },
   }),
   route({

@@ -1,10 +1,12 @@
 import { z } from 'zod'
+import { type Report, reportOf } from '../../directory/pool-report.ts'
 import * as pools from '../../directory/pools.ts'
-import { byOf, demandEverything } from '../access.ts'
-import { patchedBy } from '../check.ts'
+import { Problem } from '../../platform/problem.ts'
+import { byOf, demandEverything, may } from '../access.ts'
+import { patchedBy, patchOf } from '../check.ts'
 import { pageOf, readCursor } from '../list.ts'
 import { checkMatch, etagOf, getPool } from '../reach.ts'
-import { listOf, listQuery, type Route, route } from '../route.ts'
+import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
 
 const settings = pools.poolSettings.shape
 
@@ -17,7 +19,8 @@ const written = z.strictObject({
   kind: pools.newPool.shape.kind,
   ...settings,
 })
-const patched = written.extend({ status: z.enum(['active', 'inactive']) })
+/** The same of a pool that is there: it may be closed, too. */
+export const patched = written.extend({ status: z.enum(['active', 'inactive']) })
 
 const answered = z.strictObject({
   id: z.uuid(),
@@ -30,6 +33,25 @@ const answered = z.strictObject({
   ...settings,
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
+})
+
+const reported = z.strictObject({
+  changes: z.array(z.strictObject({ field: z.string(), before: z.unknown(), after: z.unknown() })),
+  users_touched: z.int().describe('Active and new users with a conflict, each counted once'),
+  conflicts: z.array(
+    z.strictObject({
+      kind: z
+        .enum(['schema', 'metadata_schema', 'identifier_missing', 'identifier_collision', 'method'])
+        .describe('What users would lose: their fit, their last identifier, what they type, or their last way in'),
+      field: z.string().describe('The field that brings it about'),
+      detail: z.string(),
+      count: z.int().describe('How many active and new users'),
+      sample: z
+        .array(z.strictObject({ user: z.uuid(), reason: z.string() }))
+        .max(20)
+        .describe('The first of them by id; empty without the scope users:read'),
+    }),
+  ),
 })
 
 const onePool = z.strictObject({ pool: z.string().describe('Slug or id') })
@@ -89,22 +111,44 @@ export const poolRoutes: Route[] = [
     method: 'PATCH',
     path: '/pools/{pool}',
     name: 'updatePool',
-    summary: 'Change a pool',
+    summary: 'Change a pool; 409 where users who are there conflict with it',
     scope: 'pools:write',
     params: onePool,
+    query: z.strictObject({
+      accept_conflicts: z
+        .enum(['true', 'false'])
+        .default('false')
+        .describe('Change it whatever `checkPool` would report, and do not look for it'),
+    }),
     body: patched,
     answer: answered,
     status: 200,
     async handle(call) {
-      const { services, actor, at, ifMatch, body } = call
+      const { services, actor, at, ifMatch, query, body } = call
       const before = await getPool(call, call.params.pool)
       checkMatch(ifMatch, before)
-      const { id: _id, created_at: _c, updated_at: _u, ...current } = poolOf(before)
-      const { status, ...merged } = patchedBy(patched, current, body)
-      const pool = await services.db
-        .transaction()
-        .execute((trx) => pools.update(trx, at, before, { ...splitSettings(merged), status }, byOf(actor)))
+      const wanted = changeOf(before, body)
+      if (query.accept_conflicts === 'false') await refuseConflicts(call, before, wanted)
+      // Whoever was quicker is not overwritten, so what was looked at is what is changed.
+      const pool = await services.db.transaction().execute((trx) => pools.update(trx, at, before, wanted, byOf(actor)))
       return { body: poolOf(pool), etag: etagOf(pool) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/pools/{pool}/check',
+    name: 'checkPool',
+    summary: 'Report which users a change of a pool would conflict with, and change nothing',
+    scope: 'pools:write',
+    params: onePool,
+    body: patchOf(patched),
+    answer: reported,
+    status: 200,
+    async handle(call) {
+      const before = await getPool(call, call.params.pool)
+      const after = await pools.changedBy(before, changeOf(before, call.body))
+      const report = await reportOf(call.services.db, before, after)
+      return { body: reportShown(report, may(call.actor, 'users:read')), etag: etagOf(before) }
     },
   }),
   route({
@@ -124,14 +168,44 @@ export const poolRoutes: Route[] = [
   }),
 ]
 
-const poolOf = ({ settings: set, createdAt, updatedAt, ...pool }: pools.Pool): z.input<typeof answered> => ({
+/** Every setting of a pool by a merge patch. Throws `unprocessable`. */
+const changeOf = (before: pools.Pool, patch: Record<string, unknown>) => {
+  const { id: _id, created_at: _c, updated_at: _u, ...current } = poolOf(before)
+  const { status, ...merged } = patchedBy(patched, current, patch)
+  return { ...splitSettings(merged), status }
+}
+
+/** Throws `conflict` with a pointer to each field that users who are there conflict with. */
+const refuseConflicts = async (
+  { services }: Pick<Call<unknown, unknown, unknown>, 'services'>,
+  before: pools.Pool,
+  wanted: ReturnType<typeof changeOf>,
+): Promise<void> => {
+  const { conflicts } = await reportOf(services.db, before, await pools.changedBy(before, wanted))
+  if (conflicts.length === 0) return
+  const detail = 'Users who are there conflict with it. To change it all the same, add ?accept_conflicts=true.'
+  throw new Problem('conflict', {
+    detail,
+    errors: conflicts.map(({ field, detail }) => ({ pointer: `/${field}`, detail })),
+  })
+}
+
+const reportShown = ({ changes, usersTouched, conflicts }: Report, named: boolean): z.input<typeof reported> => ({
+  changes,
+  users_touched: usersTouched,
+  conflicts: conflicts.map((conflict) => ({ ...conflict, sample: named ? conflict.sample : [] })),
+})
+
+/** A pool as operators see it. */
+export const poolOf = ({ settings: set, createdAt, updatedAt, ...pool }: pools.Pool): z.input<typeof answered> => ({
   ...pool,
   ...set,
   created_at: createdAt.toISOString(),
   updated_at: updatedAt.toISOString(),
 })
 
-const splitSettings = ({ slug, name, description, color, kind, ...rest }: z.output<typeof written>) => ({
+/** What was written of a pool, as the directory takes it. */
+export const splitSettings = ({ slug, name, description, color, kind, ...rest }: z.output<typeof written>) => ({
   slug,
   name,
   description,

@@ -22,12 +22,31 @@ export const statsRoutes: Route[] = [
       days: z
         .array(z.strictObject({ date: z.iso.date(), sign_ins: times, registrations: times, failures: times }))
         .describe('The oldest first, by UTC'),
+      pools: z
+        .array(
+          z.strictObject({
+            id: z.uuid(),
+            slug: z.string(),
+            name: z.string(),
+            sign_ins: times,
+            registrations: times,
+            failures: times,
+          }),
+        )
+        .describe('The same over all the days by pool, the busiest first, at most 50'),
     }),
     status: 200,
     async handle(call) {
       const { services, actor, at, query } = call
       const places = await placesOf(call)
-      return { body: { days: await events.countDays(services.db, at, query.days, places, reachOf(actor)) } }
+      const asked = [at, query.days, places, reachOf(actor)] as const
+      const [days, pools] = await Promise.all([
+        events.countDays(services.db, ...asked),
+        events.countPools(services.db, ...asked),
+      ])
+      return { body: { days, pools: pools.map(poolOf) } }
     },
   }),
 ]
+
+const poolOf = ({ poolId, signIns, ...pool }: events.PoolCount) => ({ id: poolId, sign_ins: signIns, ...pool })

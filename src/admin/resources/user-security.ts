@@ -3,15 +3,28 @@ import * as audit from '../../directory/audit.ts'
 import * as credentials from '../../directory/credentials.ts'
 import * as events from '../../directory/events.ts'
 import * as invitations from '../../directory/invitations.ts'
+import { languageOf } from '../../directory/outbox.ts'
+import { passwordPolicyOf } from '../../directory/pools.ts'
 import * as sessions from '../../directory/sessions.ts'
 import * as users from '../../directory/users.ts'
 import { Problem } from '../../platform/problem.ts'
 import * as challenges from '../../signin/challenges.ts'
-import { forgive } from '../../signin/limits.ts'
+import { forgive, windowMinutes } from '../../signin/limits.ts'
+import { changePassword } from '../../signin/password-change.ts'
 import * as recovery from '../../signin/recovery.ts'
+import { countMail } from '../../signin/sending.ts'
 import { byOf } from '../access.ts'
 import { pageOf, readCursor } from '../list.ts'
-import { checkPassword, getChangeable, getRecord, languageOf, nameOf, senderOf } from '../people.ts'
+import {
+  checkPassword,
+  demandPasswords,
+  getChangeable,
+  getRecord,
+  inEnglish,
+  nameOf,
+  refuse,
+  senderOf,
+} from '../people.ts'
 import { getWorkspace } from '../reach.ts'
 import { listOf, listQuery, type Route, route } from '../route.ts'
 
@@ -42,6 +55,7 @@ const event = z.strictObject({
   workspace_id: z.uuid().nullable(),
   client_id: z.string().nullable(),
   data: z.record(z.string(), z.unknown()),
+  trace: z.string().nullable().describe('The reference of the request that it happened in'),
 })
 
 export const userSecurityRoutes: Route[] = [
@@ -66,12 +80,13 @@ export const userSecurityRoutes: Route[] = [
         ? await getWorkspace(call, open.workspaceId)
         : await senderOf(call, pool, call.query.workspace)
       const inviter = await nameOf(call)
+      await countMail(services, pool.id, identifier.value)
       await services.db.transaction().execute(async (trx) => {
         const by = byOf(actor)
         const sender = { services, workspace }
         if (open) return invitations.renew(trx, at, sender, open, by)
         const offer = { profile: {}, groups: [], message: null, client_id: null, return_to: null, hours: 72 }
-        const wanted = { ...offer, identifier, inviter, lang: languageOf(user.profile) }
+        const wanted = { ...offer, identifier, inviter, lang: languageOf(user.profile, workspace) }
         return invitations.create(trx, at, sender, pool.id, wanted, by)
       })
       return { body: undefined }
@@ -92,16 +107,45 @@ export const userSecurityRoutes: Route[] = [
     async handle(call) {
       const { services, actor, at, body } = call
       const { pool, user } = await getChangeable(call)
-      checkPassword(pool, body.password, { profile: user.profile, names: user.identifiers.map(({ value }) => value) })
+      const names = user.identifiers.map(({ value }) => value)
+      await checkPassword(services, pool, body.password, { profile: user.profile, names })
       const hash = await services.passwords.hash(body.password)
       await services.db.transaction().execute(async (trx) => {
-        await credentials.setPassword(trx, at, pool.id, user.id, hash, body.must_change)
+        const { history } = passwordPolicyOf(pool.settings)
+        const kept = { mustChange: body.must_change, history }
+        await credentials.setPassword(trx, at, pool.id, user.id, hash, kept)
         await users.endEverything(trx, pool.id, user.id)
         await challenges.endAll(trx, at, pool.id, user.id)
         await forgive(trx, pool.id, user.id)
         const data = { by: byOf(actor), must_change: body.must_change }
         await audit.record(trx, at, { poolId: pool.id, userId: user.id }, { type: 'user.password_set', data })
       })
+      return { body: undefined }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/pools/{pool}/users/{id}/password/change',
+    name: 'changePassword',
+    summary: 'Change a password with the old one, as the user asks; every session of the user ends',
+    scope: 'users:write',
+    params: oneUser,
+    body: z.strictObject({ old_password: z.string(), new_password: z.string() }),
+    status: 204,
+    async handle(call) {
+      const { services, actor, body } = call
+      const { pool, user } = await getChangeable(call)
+      demandPasswords(pool, '/new_password')
+      const account = await users.findById(services.db, user.id)
+      if (!account) throw new Problem('not_found')
+      const home = await invitations.findHome(services.db, pool.id, actor.workspaces)
+      const workspace = home === undefined ? undefined : await getWorkspace(call, home)
+      const asked = { oldPassword: body.old_password, newPassword: body.new_password, warned: true }
+      const around = { by: byOf(actor), workspace, lang: languageOf(user.profile, workspace) }
+      const outcome = await changePassword(services, pool, account, asked, around)
+      if (outcome === 'too-many') throw new Problem('too_many_requests', { retryAfter: windowMinutes('account') * 60 })
+      if (outcome === 'wrong') throw refuse([{ pointer: '/old_password', detail: 'This is not the password' }])
+      if (outcome !== 'done') throw refuse([{ pointer: '/new_password', detail: inEnglish(outcome.weak) }])
       return { body: undefined }
     },
   }),
@@ -119,7 +163,7 @@ export const userSecurityRoutes: Route[] = [
       const { pool, user } = await getChangeable(call)
       const workspace = await senderOf(call, pool, call.query.workspace)
       const account = await users.findById(services.db, user.id)
-      const scene = { services, workspace, lang: languageOf(user.profile) }
+      const scene = { services, workspace, lang: languageOf(user.profile, workspace) }
       await services.db.transaction().execute(async (trx) => {
         if (!account || !(await recovery.sendLink(trx, scene, pool, account)))
           throw new Problem('conflict', { detail: 'Only an active user with an email address can get a link.' })
@@ -258,13 +302,14 @@ const everything = {
   until: undefined,
 }
 
-const eventOf = ({ id, type, at, workspaceId, clientId, data }: events.EventRecord): z.input<typeof event> => ({
+const eventOf = ({ id, type, at, workspaceId, clientId, data, trace }: events.EventRecord): z.input<typeof event> => ({
   id,
   type,
   at: at.toISOString(),
   workspace_id: workspaceId,
   client_id: clientId,
   data,
+  trace,
 })
 
 type Asking = Parameters<typeof getRecord>[0] & { at: Date }

@@ -83,6 +83,7 @@ test('makes a user with a password, who signs in at once', async () => {
     roles: [],
     tenants: [],
     source: null,
+    external_id: null,
     last_sign_in_at: null,
   })
   const browser = await signIn('ada@example.org', password)

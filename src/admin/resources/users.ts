@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import * as credentials from '../../directory/credentials.ts'
-import { readIdentifier } from '../../directory/identifiers.ts'
 import * as invitations from '../../directory/invitations.ts'
+import { languageOf } from '../../directory/outbox.ts'
 import type { Pool } from '../../directory/pools.ts'
 import * as records from '../../directory/user-records.ts'
 import * as users from '../../directory/users.ts'
@@ -9,14 +9,12 @@ import { Problem } from '../../platform/problem.ts'
 import * as challenges from '../../signin/challenges.ts'
 import { byOf, demand } from '../access.ts'
 import { patchedBy } from '../check.ts'
-import { pageOf, readCursor } from '../list.ts'
 import {
   checkAgainst,
   checkPassword,
   checkPromise,
   getChangeable,
   getRecord,
-  languageOf,
   nameOf,
   promised,
   readIdentifiers,
@@ -24,11 +22,8 @@ import {
   senderOf,
 } from '../people.ts'
 import { checkMatch, etagOf, getPool } from '../reach.ts'
-import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
-
-const kind = z.enum(['email', 'mobile', 'username'])
-const status = z.enum(['new', 'active', 'inactive', 'deleted'])
-const fields = z.record(z.string(), z.unknown())
+import { type Call, type Route, route } from '../route.ts'
+import { fields, kind, shownUser, userOf, writtenOf } from '../user-shown.ts'
 
 const identifier = z.strictObject({
   type: kind,
@@ -66,46 +61,10 @@ const patched = z.strictObject({
   metadata: fields.default({}),
 })
 
-const answered = z.strictObject({
-  id: z.uuid().describe('The `sub` of their tokens, for life'),
-  status,
-  authority: z.enum(['local', 'linked', 'migrated']),
-  identifiers: z.array(z.strictObject({ type: kind, value: z.string(), verified: z.boolean() })),
-  profile: fields,
-  metadata: fields,
-  groups: z.array(z.string()).describe('Paths'),
-  roles: z.array(z.string()).describe('Keys of those they have, everywhere or in a tenant'),
-  tenants: z.array(z.uuid()).describe('Ids of those they belong to'),
-  source: z.null(),
-  created_at: z.iso.datetime(),
-  updated_at: z.iso.datetime(),
-  last_sign_in_at: z.iso.datetime().nullable(),
-})
-
 const ofPool = z.strictObject({ pool: z.string().describe('Slug or id') })
 const oneUser = z.strictObject({ ...ofPool.shape, id: z.uuid() })
 
 export const userRoutes: Route[] = [
-  route({
-    method: 'GET',
-    path: '/pools/{pool}/users',
-    name: 'listUsers',
-    summary: 'List users; the deleted only where asked for by status',
-    scope: 'users:read',
-    params: ofPool,
-    query: listQuery({
-      identifier: z.string().max(320).optional().describe('Who goes by exactly this'),
-      status: status.optional(),
-      group: z.uuid().optional().describe('Direct members of this group, by id'),
-      search: z.string().trim().min(1).max(100).optional().describe('The beginning of an identifier or a name'),
-    }),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const pool = await getPool(call, call.params.pool)
-      return { body: call.query.search === undefined ? await listAll(call, pool) : await listFound(call, pool) }
-    },
-  }),
   route({
     method: 'POST',
     path: '/pools/{pool}/users',
@@ -114,7 +73,7 @@ export const userRoutes: Route[] = [
     scope: 'users:write',
     params: ofPool,
     body: written,
-    answer: answered,
+    answer: shownUser,
     status: 201,
     async handle(call) {
       const pool = await getPool(call, call.params.pool)
@@ -135,7 +94,7 @@ export const userRoutes: Route[] = [
     summary: 'Read a user',
     scope: 'users:read',
     params: oneUser,
-    answer: answered,
+    answer: shownUser,
     status: 200,
     async handle(call) {
       const { user } = await getRecord(call)
@@ -150,7 +109,7 @@ export const userRoutes: Route[] = [
     scope: 'users:write',
     params: oneUser,
     body: patched,
-    answer: answered,
+    answer: shownUser,
     status: 200,
     async handle(call) {
       const { pool, user } = await getChangeable(call)
@@ -215,7 +174,7 @@ const invite = async (
     const made = { status: 'new', identifiers, profile, metadata, groups, promised: { roles, tenant } } as const
     const id = await users.make(trx, at, pool.id, made, by)
     const offer = { profile: {}, groups: [], message: null, client_id: null, return_to: null, hours: 72 }
-    const wanted = { ...offer, identifier, inviter, lang: languageOf(profile) }
+    const wanted = { ...offer, identifier, inviter, lang: languageOf(profile, workspace) }
     await invitations.create(trx, at, { services, workspace }, pool.id, wanted, by)
     return getMade(trx, pool, id)
   })
@@ -227,12 +186,12 @@ const setCredentials = async (
   identifiers: Known,
   { profile, metadata, groups, roles, tenant, password, must_change }: Extract<Written, { mode: 'set_credentials' }>,
 ) => {
-  checkPassword(pool, password, { profile, names: identifiers.map(({ value }) => value) })
+  await checkPassword(services, pool, password, { profile, names: identifiers.map(({ value }) => value) })
   const hash = await services.passwords.hash(password)
   return services.db.transaction().execute(async (trx) => {
     const made = { status: 'active', identifiers, profile, metadata, groups, promised: { roles, tenant } } as const
     const id = await users.make(trx, at, pool.id, made, byOf(actor))
-    await credentials.setPassword(trx, at, pool.id, id, hash, must_change)
+    await credentials.setPassword(trx, at, pool.id, id, hash, { mustChange: must_change })
     return getMade(trx, pool, id)
   })
 }
@@ -242,70 +201,3 @@ const getMade = async (db: Parameters<typeof records.find>[0], pool: Pool, id: s
   if (!user) throw new Problem('not_found')
   return user
 }
-
-interface Asked {
-  limit: number
-  cursor?: string | undefined
-  identifier?: string | undefined
-  status?: z.output<typeof status> | undefined
-  group?: string | undefined
-  search?: string | undefined
-}
-type Lister = Call<unknown, Asked, unknown>
-
-const listAll = async ({ services: { db, keyring }, query }: Lister, pool: Pool) => {
-  const { limit, cursor } = query
-  const list = `users:${pool.id}`
-  const [after] = readCursor(keyring, list, cursor) ?? []
-  const rows = await records.list(db, pool.id, wantedOf(query, pool), after)
-  return pageOf(rows, { limit, keyring, list, position: ({ id }) => [id], item: userOf })
-}
-
-const listFound = async ({ services: { db, keyring }, query }: Lister, pool: Pool) => {
-  const { limit, cursor, search = '' } = query
-  const list = `users:${pool.id}:${search}`
-  const [matched, id] = readCursor(keyring, list, cursor) ?? []
-  const after = matched !== undefined && id !== undefined ? { matched, id } : undefined
-  const rows = await records.search(db, pool.id, search, wantedOf(query, pool), after)
-  const position = ({ matched, id }: records.Found) => [matched, id]
-  const page = pageOf(rows, { limit, keyring, list, position, item: (row) => row })
-  // Whoever matches by name and by address is shown once, so a page may hold fewer than were asked for.
-  return { ...page, items: page.items.filter(({ first }) => first).map(userOf) }
-}
-
-/** One more than asked for tells whether there is a next page. */
-const wantedOf = ({ limit, identifier, status, group }: Asked, pool: Pool): records.Wanted => ({
-  limit: limit + 1,
-  status,
-  group,
-  identifiers:
-    identifier === undefined
-      ? undefined
-      : pool.settings.identifiers.flatMap((one) => readIdentifier(identifier, [one]) ?? []),
-})
-
-const shownOf = ({ kind: type, value, verified }: records.UserRecord['identifiers'][number]) => ({
-  type,
-  value,
-  verified,
-})
-
-const writtenOf = ({ status, identifiers, profile, metadata }: records.UserRecord) => ({
-  status,
-  identifiers: identifiers.map(shownOf),
-  profile,
-  metadata,
-})
-
-const userOf = (user: records.UserRecord): z.input<typeof answered> => ({
-  id: user.id,
-  authority: user.authority,
-  ...writtenOf(user),
-  groups: user.groups,
-  roles: user.roles,
-  tenants: user.tenants,
-  source: null,
-  created_at: user.createdAt.toISOString(),
-  updated_at: user.updatedAt.toISOString(),
-  last_sign_in_at: user.lastSignInAt?.toISOString() ?? null,
-})

@@ -17,13 +17,15 @@ test('makes a workspace that issues at once, changes it and deletes it', async (
   assert.equal(made.headers.get('Location'), '/api/v1/workspaces/acme')
   assert.equal(made.body.issuer, `${lido.url}/w/acme`)
   assert.equal(made.body.refresh_grace_seconds, 10)
+  assert.equal(made.body.default_language, 'en')
   const jwks = (await (await fetch(`${lido.url}/w/acme/jwks`)).json()) as { keys: { alg: string }[] }
   assert.deepEqual(jwks.keys.map(({ alg }) => alg).sort(), ['ES256', 'EdDSA', 'PS256', 'RS256'])
   assert.deepEqual((await lido.call('GET', `/workspaces/${made.body.id}`)).body, made.body)
-  const patch = { branding: { color: '#aa0000' }, lifetimes: { code: 30 }, refresh_grace_seconds: 0 }
+  const patch = { branding: { color: '#aa0000' }, lifetimes: { code: 30 }, default_language: 'ar' }
   const changed = await lido.call('PATCH', '/workspaces/acme', patch)
   assert.equal(changed.status, 200, JSON.stringify(changed.body))
   assert.deepEqual(changed.body.branding, { logo: null, color: '#aa0000', links: [] })
+  assert.equal(changed.body.default_language, 'ar')
   assert.equal((changed.body.lifetimes as Record<string, number>).code, 30)
   assert.equal((changed.body.lifetimes as Record<string, number>).access_token, 3600)
   assert.equal((await lido.call('PATCH', '/workspaces/acme', { status: 'inactive' })).body.status, 'inactive')
@@ -45,6 +47,7 @@ test('says what is not valid, at any depth', async () => {
     name: '',
     branding: { logo: 'javascript:alert(1)', colour: 'red', links: [{ label: 'A', href: 'http://a.example', x: 1 }] },
     lifetimes: { code: 600, forever: true },
+    default_language: 'tlh',
   })
   assert.equal(status, 422)
   assert.deepEqual((body.errors as { pointer: string }[]).map(({ pointer }) => pointer).sort(), [
@@ -52,6 +55,7 @@ test('says what is not valid, at any depth', async () => {
     '/branding/links/0/href',
     '/branding/links/0/x',
     '/branding/logo',
+    '/default_language',
     '/lifetimes/code',
     '/lifetimes/forever',
     '/name',
@@ -157,4 +161,28 @@ test('someone signs up and in to a client that was made through the API alone', 
   assert.equal(response.status, 200, JSON.stringify(tokens))
   const claims = JSON.parse(Buffer.from(tokens.id_token?.split('.')[1] ?? '', 'base64url').toString())
   assert.equal(claims.iss, `${lido.url}/w/shop`)
+})
+
+test('passkeys belong to a domain that reaches the pages, and are taken from no origin beside it', async () => {
+  await lido.call('POST', '/workspaces', { slug: 'keys-here', name: 'Keys' })
+  const patch = (passkeys: object) => lido.call('PATCH', '/workspaces/keys-here', { passkeys })
+  const set = await patch({ origins: ['http://shop.localhost:4000'], related_origins: ['https://example.com'] })
+  assert.equal(set.status, 200)
+  const stored = { rp_id: null, origins: ['http://shop.localhost:4000'], related_origins: ['https://example.com'] }
+  assert.deepEqual((await lido.call('GET', '/workspaces/keys-here')).body.passkeys, stored)
+  for (const [passkeys, pointer] of [
+    [{ rp_id: 'example.org' }, '/passkeys/rp_id'],
+    [{ origins: ['https://evil.example'] }, '/passkeys/origins/0'],
+    [{ origins: ['http://evil.example'] }, '/passkeys/origins/0'],
+    [{ related_origins: ['http://evil.example'] }, '/passkeys/related_origins/0'],
+    [{ related_origins: ['https://evil.example/path'] }, '/passkeys/related_origins/0'],
+    [{ rp_id: 'https://localhost' }, '/passkeys/rp_id'],
+    [{ rpid: 'localhost' }, '/passkeys/rpid'],
+  ] as const) {
+    const { status, body } = await patch(passkeys)
+    assert.equal(status, 422, JSON.stringify(passkeys))
+    const pointers = (body.errors as unknown as { pointer: string }[]).map((one) => one.pointer)
+    assert.ok(pointers.includes(pointer), JSON.stringify(body))
+  }
+  assert.deepEqual((await lido.call('GET', '/workspaces/keys-here')).body.passkeys, stored)
 })

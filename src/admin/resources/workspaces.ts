@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { faultsOf } from '../../directory/relying-party.ts'
 import * as workspaces from '../../directory/workspaces.ts'
 import * as keys from '../../oidc/keys.ts'
+import { Problem } from '../../platform/problem.ts'
 import { byOf, demandEverything } from '../access.ts'
 import { patchedBy } from '../check.ts'
 import { pageOf, readCursor } from '../list.ts'
@@ -15,7 +17,8 @@ const written = z.strictObject({
   name: workspaces.newWorkspace.shape.name,
   ...settings,
 })
-const patched = written.extend({ status: z.enum(['active', 'inactive']) })
+/** The same of a workspace that is there: it may be closed, too. */
+export const patched = written.extend({ status: z.enum(['active', 'inactive']) })
 
 const answered = z.strictObject({
   id: z.uuid(),
@@ -63,6 +66,7 @@ export const workspaceRoutes: Route[] = [
     async handle({ services, actor, body, at }) {
       demandEverything(actor)
       const { db, keyring, config } = services
+      checkParty(body, config)
       const workspace = await db.transaction().execute(async (trx) => {
         const made = await workspaces.create(trx, at, splitSettings(body), byOf(actor))
         await keys.generate(trx, keyring, at, made.id)
@@ -102,6 +106,7 @@ export const workspaceRoutes: Route[] = [
       checkMatch(ifMatch, before)
       const { slug, name, status: now, settings: set } = before
       const { status, ...merged } = patchedBy(patched, { slug, name, status: now, ...set }, body)
+      if (body.passkeys !== undefined) checkParty(merged, services.config)
       const workspace = await services.db
         .transaction()
         .execute((trx) => workspaces.update(trx, at, before, { ...splitSettings(merged), status }, byOf(actor)))
@@ -139,4 +144,10 @@ const workspaceOf = (
   updated_at: updatedAt.toISOString(),
 })
 
-const splitSettings = ({ slug, name, ...rest }: z.output<typeof written>) => ({ slug, name, settings: rest })
+const checkParty = ({ passkeys }: z.output<typeof written>, config: Parameters<typeof faultsOf>[1]): void => {
+  const errors = faultsOf(passkeys, config)
+  if (errors.length > 0) throw new Problem('unprocessable', { errors })
+}
+
+/** What was written of a workspace, as the directory takes it. */
+export const splitSettings = ({ slug, name, ...rest }: z.output<typeof written>) => ({ slug, name, settings: rest })

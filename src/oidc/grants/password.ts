@@ -1,8 +1,9 @@
+import { oneFactor } from '../../directory/acr.ts'
 import type { Client } from '../../directory/clients.ts'
 import type { User } from '../../directory/users.ts'
 import type { Workspace } from '../../directory/workspaces.ts'
 import { Problem } from '../../platform/problem.ts'
-import { accountOf, oneFactor } from '../configuration.ts'
+import { accountOf } from '../configuration.ts'
 import { errors, type KoaContextWithOIDC } from '../engine.ts'
 import { seeAccount, seenHere } from '../seen.ts'
 import type { GrantType } from './index.ts'
@@ -17,7 +18,9 @@ export interface PasswordRequest {
   ip: string
 }
 
-export type PasswordAnswer = { ok: true; user: User; amr: string[] } | { ok: false; why: 'invalid' | 'too-many' }
+export type PasswordAnswer =
+  | { ok: true; user: User; amr: string[] }
+  | { ok: false; why: 'invalid' | 'too-many' | 'second-factor' }
 
 /**
  * The password grant (RFC 6749 section 4.3), for applications that cannot move yet. RFC 9700 section 2.4 forbids it: a
@@ -36,7 +39,7 @@ export const passwordGrant = (check: (request: PasswordRequest) => Promise<Passw
     }
     const request = { workspace, client: registered, username, password, ip: ctx.ip }
     const answer = await check({ ...request, pool: typeof pool === 'string' ? pool : undefined }).catch(reword)
-    if (!answer.ok) throw wrong()
+    if (!answer.ok) throw answer.why === 'second-factor' ? incomplete() : wrong()
     const account = accountOf(answer.user, workspace, registered.metadata.connections)
     if (!account) throw wrong()
     ctx.oidc.entity('Account', account)
@@ -92,6 +95,10 @@ const reword = (error: unknown): never => {
 }
 
 const wrong = () => new errors.InvalidGrant('the username or the password is wrong')
+
+/** Told only after the right password: this door takes nothing else, so the person has to come by the page. */
+const incomplete = () =>
+  new errors.CustomOIDCProviderError('mfa_required', 'a second factor is needed; sign in by the page')
 
 const allowedScopes = (ctx: KoaContextWithOIDC): string[] => {
   const asked = String(ctx.oidc.params?.scope ?? '')

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { wordsFor } from '../words.ts'
-import { type Brand, onBrand, openRender, renderMessage, stylesheet } from './render.ts'
+import { assetOf } from './assets.ts'
+import { type Brand, onBrand, openRender, renderMessage } from './render.ts'
 import { tint } from './tint.ts'
 
 const words = wordsFor('en')
@@ -53,7 +54,7 @@ describe('a page', () => {
   })
 
   it('names the stylesheet by its content', () => {
-    const { css, version, path } = stylesheet()
+    const { body: css, version, path } = assetOf('lido.css')
     assert.ok(css.includes('.button-primary') && page().includes(`href="${path}?v=${version}"`))
     assert.doesNotMatch(css, /url\(|@import/)
     const other = openRender({ assetVersion: 'next' })

@@ -1,9 +1,10 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import nunjucks from 'nunjucks'
 import type { Words } from '../words.ts'
+import { addressOf, assetOf } from './assets.ts'
+import { type MessageName, type TextName, type VariableName, variables } from './message-list.ts'
 import { tint } from './tint.ts'
+import { filled, type Known, paragraphsOf, plainOf, type Wording } from './wording.ts'
 
 export { onBrand } from './tint.ts'
 
@@ -28,10 +29,24 @@ export interface Page {
 /** One field of a form, its words already in the reader's language. */
 export interface Field {
   name: string
-  kind: 'text' | 'email' | 'tel' | 'password' | 'code' | 'number' | 'date' | 'url' | 'checkbox' | 'select' | 'textarea'
+  kind:
+    | 'text'
+    | 'email'
+    | 'tel'
+    | 'password'
+    | 'code'
+    | 'number'
+    | 'date'
+    | 'url'
+    | 'checkbox'
+    | 'select'
+    | 'textarea'
+    | 'checks'
   label: string
   /** A checkbox is ticked by `true` and sends `true`; a password is never drawn. */
   value?: string
+  /** Which of the options of `checks` are ticked; each sends `true` under the field's name, a dot and its value. */
+  values?: string[]
   required?: boolean
   autocomplete?: string
   inputmode?: string
@@ -45,6 +60,10 @@ export interface Field {
   max?: number | string
   step?: number | string
   readonly?: boolean
+  /** What is typed is code: drawn in letters of one width, and never corrected. */
+  raw?: boolean
+  /** Shows how strong a password is while it is typed; `least` is how many code points it must have. */
+  meter?: { least: number }
 }
 
 /** What `views/form.njk` draws; `submit`, a button's `label`, `notice` and `alert.key` are keys of the words. */
@@ -54,23 +73,12 @@ export interface Form {
   hidden: { name: string; value: string }[]
   fields: Field[]
   submit: string
+  /** Whether another button of the page is the one that most people want. */
+  plain?: boolean
   buttons?: { name: string; value: string; label: string }[]
   notice?: string
   alert?: { key: string; values?: Record<string, string | number> }
 }
-
-/** Every mail there is: two views each, and a subject in the words. */
-export const messageNames = [
-  'code',
-  'register-code',
-  'register-taken',
-  'recover',
-  'password-changed',
-  'refresh-reuse',
-  'invitation',
-  'reset',
-] as const
-export type MessageName = (typeof messageNames)[number]
 
 /** What a mail is worded from; `name` is said only where the account is known to exist. */
 interface MessageValues {
@@ -80,6 +88,13 @@ interface MessageValues {
   link?: string
   /** How long the code lasts; needed wherever there is one. */
   minutes?: number
+  /** How many recovery codes are left. */
+  left?: number
+  /** What somebody goes by from now on, and no longer; `none` where nothing is gone. */
+  added?: string
+  gone?: string
+  /** How long a deletion waits. */
+  days?: number
   /** How long an invitation lasts. */
   hours?: number
   /** Who invites, and what they say. */
@@ -89,11 +104,15 @@ interface MessageValues {
   page?: string
   client?: string
   name?: string
+  /** With what, from where and when somebody signed in. */
+  device?: string
+  network?: string
+  time?: string
 }
 
 /** Opens the views; what it returns draws one of them (`signin/identify`), and throws where a value is missing. */
 export const openRender = (options: { assetVersion?: string } = {}): ((view: string, values: object) => string) => {
-  const { path, version } = stylesheet()
+  const { path, version } = assetOf('lido.css')
   const asset = `${path}?v=${options.assetVersion ?? version}`
   return (view, values) => {
     const { words, brand } = values as Page
@@ -101,39 +120,66 @@ export const openRender = (options: { assetVersion?: string } = {}): ((view: str
   }
 }
 
-/** The one stylesheet of all pages; its version changes with its text, so it may be cached for ever. */
-export const stylesheet = (): { css: string; version: string; path: string } => {
-  sheet ??= readStylesheet()
-  return sheet
-}
-
-/** Words a mail as text and as HTML; the subject is one line, whatever the values hold. */
+/** Words a mail as text and as HTML, in somebody's own wording as far as there is one; the subject is always one line. */
 export const renderMessage = (
   name: MessageName,
   words: Words,
   values: MessageValues,
+  own: Wording = {},
 ): { subject: string; text: string; html: string } => {
   const lines = Object.entries(values).map(([key, value]) => [key, typeof value === 'string' ? oneLine(value) : value])
   const service = oneLine(values.client ?? values.brand.name)
-  const subject = words.t(`mail.${name}.subject`, { service })
+  const known = knownOf(words, { ...values, service })
+  const said = (line: string | undefined) => line && oneLine(filled(line, known))
+  const subject = said(own.subject) ?? words.t(`mail.${name}.subject`, { service })
   const drawn = { ...Object.fromEntries(lines), ...spoken(words), tint: tint(values.brand.color), service, subject }
+  const text = own.text === undefined ? {} : worded(own.text, known, said(own.button))
+  const view = own.text === undefined ? name : 'own'
+  const all = { ...drawn, ...text, heading: said(own.heading) }
   return {
     subject,
-    text: plain().render(`messages/${name}.txt.njk`, drawn),
-    html: pages().render(`messages/${name}.html.njk`, drawn),
+    text: plain().render(`messages/${view}.txt.njk`, all),
+    html: pages().render(`messages/${view}.html.njk`, all),
   }
 }
 
+/**
+ * Words a text message. Its last line tells phones which site a code belongs to, so that they fill it in nowhere else
+ * (WICG, "Origin-bound one-time codes delivered via SMS").
+ */
+export const renderText = (
+  name: TextName,
+  words: Words,
+  { brand, host, code = '', minutes = 0 }: { brand: Brand; host: string; code?: string; minutes?: number },
+  own: Wording = {},
+): string => {
+  // A name of any length would make one message several, each of which costs.
+  const service = Array.from(oneLine(brand.name)).slice(0, 30).join('')
+  const known = knownOf(words, { service, code, minutes })
+  const told = own.text === undefined ? words.t(`sms.${name}`, { service, code, minutes }) : filled(own.text, known)
+  return code ? `${told}\n\n@${host} #${code}` : told
+}
+
+/** What the paragraphs of somebody's own text are drawn from. */
+const worded = (text: string, known: Known, button: string | undefined) => {
+  const paragraphs = paragraphsOf(text, known)
+  return { paragraphs, button, told: plainOf(paragraphs, button) }
+}
+
+/** The variables that have a value, in words; `none` is how our own words are told that there is none. */
+const knownOf = ({ lang }: Words, values: Partial<Record<string, unknown>>): Known =>
+  Object.fromEntries(
+    (Object.keys(variables) as VariableName[]).flatMap((name) => {
+      const value = values[name]
+      if (typeof value === 'number') return [[name, new Intl.NumberFormat(lang).format(value)]]
+      return typeof value === 'string' && value !== 'none' ? [[name, oneLine(value)]] : []
+    }),
+  )
+
 const views = join(import.meta.dirname, '../../../views')
 
-let sheet: ReturnType<typeof stylesheet> | undefined
 let escaping: nunjucks.Environment | undefined
 let literal: nunjucks.Environment | undefined
-
-const readStylesheet = () => {
-  const css = readFileSync(join(views, 'lido.css'), 'utf8')
-  return { css, version: createHash('sha256').update(css).digest('base64url').slice(0, 12), path: '/assets/lido.css' }
-}
 
 const pages = () => {
   escaping ??= openViews(true)
@@ -156,8 +202,10 @@ const openViews = (autoescape: boolean) =>
     .addFilter('tint', tint)
     .addFilter('stress', stress)
     .addFilter('initial', initial)
+    .addFilter('moment', moment)
     .addGlobal('focusOf', focusOf)
     .addGlobal('faultsOf', faultsOf)
+    .addGlobal('assetAddress', addressOf)
 
 const spoken = ({ t, lang, dir }: Words) => ({ t, lang, dir })
 
@@ -175,6 +223,9 @@ const stress = (sentence: string, value: string) => {
 const escaped = (value: string) => String(pages().getFilter('escape')(value))
 
 const initial = (name: string) => Array.from(name.trim())[0]?.toUpperCase() ?? ''
+
+/** A time as operators read it, to the second and in UTC. */
+const moment = (time: string) => time.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d).*Z$/, '$1 $2 UTC')
 
 const faultsOf = (fields: Field[]) => fields.filter(({ error }) => error)
 

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { type AdminLido, adminLido } from '../fixtures-testing.ts'
+import { operator, type SignedIn } from '../operators-testing.ts'
+
+let lido: AdminLido
+let owner: SignedIn
+let admin: SignedIn
+before(async () => {
+  lido = await adminLido()
+  owner = await operator(lido, 'owner@example.org', { role: 'owner' })
+  admin = await operator(lido, 'admin@example.org', { role: 'admin' })
+})
+after(() => lido.stop())
+
+const pool = '/pools/administrators'
+const connection = async () => {
+  const { items = [] } = (await lido.call('GET', '/workspaces/admin/connections')).body
+  return `/workspaces/admin/connections/${items.find((one) => one.pool === 'administrators')?.id}`
+}
+
+test('nobody takes the pool of administrators away from under the operators', async () => {
+  for (const patch of [{ slug: 'elsewhere' }, { status: 'inactive' }, { sign_in_methods: ['email_code'] }]) {
+    const { status, body } = await admin.call('PATCH', `${pool}?accept_conflicts=true`, patch)
+    assert.equal(status, 422, JSON.stringify(patch))
+    const [field] = Object.keys(patch)
+    assert.deepEqual((body.errors as { pointer: string }[])[0]?.pointer, `/${field}`)
+  }
+  assert.equal(
+    (await admin.call('PATCH', pool, { name: 'Us', sign_in_methods: ['password', 'email_code'] })).status,
+    200,
+  )
+  assert.equal((await lido.call('DELETE', pool)).status, 409)
+  assert.equal((await owner.call('GET', '/operators')).status, 200)
+})
+
+test('the connection by which operators sign in stays open, offered and there', async () => {
+  const path = await connection()
+  for (const patch of [{ enabled: false }, { hidden: true }])
+    assert.equal((await admin.call('PATCH', path, patch)).status, 422, JSON.stringify(patch))
+  assert.equal((await admin.call('DELETE', path)).status, 409)
+  assert.equal((await admin.call('PATCH', path, { name: 'Operators' })).status, 200)
+  assert.equal(await connection(), path)
+})
+
+test('the hashes of operators go to nobody who may not change operators', async () => {
+  assert.equal((await admin.call('GET', `${pool}/exports?hashes=true`)).status, 403)
+  assert.equal((await admin.call('GET', `${pool}/exports`)).status, 200)
+  assert.equal((await owner.call('GET', `${pool}/exports?hashes=true`)).status, 200)
+})

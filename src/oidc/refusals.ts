@@ -1,0 +1,134 @@
+import type { Context } from 'koa'
+import type { Check, Refused } from '../directory/traces.ts'
+import type { KoaContextWithOIDC, Provider } from './engine.ts'
+
+/** What the engine says of its own errors. */
+interface EngineError {
+  error?: string
+  error_description?: string
+  error_detail?: string
+  expose?: boolean
+}
+
+/** Leaves the reason of every refusal of the engine in `ctx.state.refused`, for whoever keeps it. */
+export const noteRefusals = (provider: Provider): void => {
+  const note = (checksOf: (ctx: KoaContextWithOIDC, error: EngineError) => Check[]) => (ctx: object, error: object) =>
+    noteRefusal(ctx as KoaContextWithOIDC, error as EngineError, checksOf)
+  const listeners: Record<string, (ctx: object, error: object) => void> = {
+    'authorization.error': note(authorizationChecks),
+    'grant.error': note(tokenChecks),
+    'end_session.error': note(() => []),
+    'end_session_confirm.error': note(() => []),
+    'pushed_authorization_request.error': note(authorizationChecks),
+    server_error: note(() => []),
+  }
+  for (const [name, listener] of Object.entries(listeners)) provider.on(name as 'server_error', listener as never)
+}
+
+/** A refusal by settle.ts, which the engine knows nothing of. */
+export const noteLost = (ctx: Context): void => {
+  const reason = 'somebody else was first with this code or token'
+  const { client } = (ctx as KoaContextWithOIDC).oidc
+  ctx.state.refused = { code: 'invalid_grant', reason, clientId: client?.clientId } satisfies Refused
+}
+
+// What clients ask in passing, and what waits for a person: an answer, not a refusal.
+const answers = new Set([
+  'login_required',
+  'consent_required',
+  'interaction_required',
+  'account_selection_required',
+  'access_denied',
+  'authorization_pending',
+  'slow_down',
+  'use_dpop_nonce',
+])
+
+const noteRefusal = (
+  ctx: KoaContextWithOIDC,
+  error: EngineError,
+  checksOf: (ctx: KoaContextWithOIDC, error: EngineError) => Check[],
+): void => {
+  const code = error.expose ? (error.error ?? 'invalid_request') : 'server_error'
+  if (answers.has(code)) return
+  const clientId = ctx.oidc?.client?.clientId
+  const refused: Refused = {
+    code,
+    reason: reasonOf(ctx, error),
+    clientId,
+    checks: ctx.oidc ? checksOf(ctx, error) : [],
+  }
+  ctx.state.refused = refused
+}
+
+const reasonOf = (ctx: KoaContextWithOIDC, { expose, error_description, error_detail }: EngineError) => {
+  if (!expose) return 'the program failed; its log says how, in a line with this trace'
+  const told = [error_description, error_detail].filter((text) => typeof text === 'string')
+  return withoutValues([...new Set(told)].join(': '), ctx).slice(0, 300) || undefined
+}
+
+/** The text without anything that the request sent: the engine quotes some values. */
+const withoutValues = (text: string, ctx: KoaContextWithOIDC): string => {
+  const sent = [ctx.oidc?.params ?? {}, ctx.oidc?.body ?? {}, ctx.query].flatMap((fields) => Object.entries(fields))
+  const values = sent.flatMap(([name, value]) => (speaking.has(name) ? [] : [value].flat()))
+  return values
+    .filter((value): value is string => typeof value === 'string' && value.length > 3)
+    .sort((one, other) => other.length - one.length)
+    .reduce((clean, value) => clean.replaceAll(value, '…'), text)
+}
+
+// Parameters with values from a list that everybody knows.
+const speaking = new Set(['grant_type', 'response_type', 'response_mode', 'code_challenge_method', 'prompt'])
+
+const check = (name: string, ok: boolean, detail: string | null = null): Check => ({ name, ok, detail })
+
+const authorizationChecks = ({ oidc }: KoaContextWithOIDC, { error }: EngineError): Check[] => {
+  const { client, params = {} } = oidc
+  if (!client) return [check('client', false, 'no active client of this workspace has this client_id')]
+  const method = params.code_challenge_method
+  const challenged = typeof params.code_challenge === 'string' && params.code_challenge !== ''
+  const pkce = challenged ? `code_challenge_method ${method === 'S256' ? 'S256' : 'is not S256'}` : 'no code_challenge'
+  return [
+    check('client', true),
+    redirectCheck(client, params.redirect_uri),
+    check('response_type', params.response_type === 'code', params.response_type === 'code' ? null : 'is not code'),
+    check('pkce', challenged && method === 'S256', pkce),
+    ...(error === 'invalid_scope' ? [check('scope', false, 'the client may not ask for one of the scopes')] : []),
+    ...(error === 'invalid_target' ? [check('resource', false, 'the client may not ask for this resource')] : []),
+  ]
+}
+
+type Client = NonNullable<KoaContextWithOIDC['oidc']['client']>
+
+const redirectCheck = (client: Client, sent: unknown): Check => {
+  const registered = `${client.redirectUris?.length ?? 0} registered`
+  if (typeof sent !== 'string') return check('redirect_uri', false, `none sent; ${registered}`)
+  return check('redirect_uri', client.redirectUriAllowed(sent), `sent ${addressOf(sent)}; ${registered}`)
+}
+
+/** An address without what may be secret in it: whoever it names, its query and its fragment. */
+const addressOf = (uri: string): string => {
+  if (!URL.canParse(uri)) return '(not an address)'
+  const { protocol, host, pathname, search, hash } = new URL(uri)
+  return `${protocol}//${host}${pathname}`.slice(0, 200) + (search || hash ? '?…' : '')
+}
+
+const sources: Record<string, string> = {
+  authorization_code: 'code',
+  refresh_token: 'refresh_token',
+  password: 'password',
+}
+
+const tokenChecks = ({ oidc }: KoaContextWithOIDC, { error, error_detail }: EngineError): Check[] => {
+  const { client, params = {} } = oidc
+  const authenticated = client !== undefined && error !== 'invalid_client'
+  const known = client
+    ? 'the credentials do not fit the client'
+    : 'no active client of this workspace has this client_id'
+  if (!authenticated) return [check('client', false, known)]
+  const granted = client.grantTypeAllowed(String(params.grant_type))
+  const type = check('grant_type', granted, granted ? String(params.grant_type) : 'the client may not use this grant')
+  const source = granted ? sources[String(params.grant_type)] : undefined
+  const fails = error === 'invalid_grant' && source !== undefined
+  return [check('client', true), type, ...(fails ? [check(source, false, error_detail ?? null)] : [])]
+}

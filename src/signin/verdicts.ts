@@ -1,0 +1,58 @@
+import type { User } from '../directory/users.ts'
+import type { Stage } from './advance.ts'
+import type { Attempt } from './attempt.ts'
+import type { Word } from './form.ts'
+import { windowMinutes } from './limits.ts'
+import type { Asking, Method, Verdict } from './methods/method.ts'
+import { tellOfFailure, tellOwner } from './notices.ts'
+import { proofOf } from './prove.ts'
+import { fewCodes } from './recovery-codes.ts'
+
+/** The attempt after a right answer: one proof more, and no question open. */
+export const proven = async (
+  { scene, attempt }: Stage,
+  method: Method,
+  user: User,
+  verdict: Extract<Verdict, { ok: true }>,
+): Promise<Attempt> => {
+  const { db, clock } = scene.services
+  const { left } = verdict
+  if (left !== undefined) await tellOwner(db, scene, user, 'recovery-code-used', { left })
+  return {
+    ...attempt,
+    method: undefined,
+    pending: undefined,
+    proofs: [...attempt.proofs, proofOf(method, user, clock.now(), verdict)],
+    evidence: { ...attempt.evidence, ...verdict.evidence },
+    ...(left !== undefined && left <= fewCodes ? { codesLeft: left } : {}),
+  }
+}
+
+/**
+ * The attempt after an answer that was not taken. Whoever knows the password and not the second factor may be somebody
+ * else: the owner hears of it.
+ */
+export const refused = async (
+  { scene, attempt }: Stage,
+  { pool, subject }: Asking,
+  method: string,
+  why: 'wrong' | 'expired' | 'too-many',
+): Promise<Attempt> => {
+  const alert = alertOf(why, method)
+  const knows = attempt.proofs.some(({ factors }) => factors.includes('knowledge'))
+  if (!knows || attempt.warned || subject.is !== 'user') return { ...attempt, alert }
+  await tellOfFailure(scene, pool, subject.user)
+  return { ...attempt, alert, warned: true }
+}
+
+/** What an answer that was not taken is called. */
+export const alertOf = (why: 'wrong' | 'expired' | 'too-many', method: string): Word => {
+  if (why === 'too-many') return { key: 'alert.too_many', values: { minutes: windowMinutes('account') } }
+  if (why === 'expired') return { key: method === 'passkey' ? 'alert.passkey_expired' : 'alert.code_expired' }
+  const known: Record<string, string> = {
+    password: 'alert.credentials',
+    totp: 'alert.totp_wrong',
+    passkey: 'alert.passkey_wrong',
+  }
+  return { key: known[method] ?? 'alert.code_wrong' }
+}
