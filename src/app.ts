@@ -1,4 +1,5 @@
 import Koa, { type Context, type Middleware } from 'koa'
+import { operatorsConsole } from './admin/console/index.ts'
 import { admin } from './admin/index.ts'
 import type { Changes } from './db/changes.ts'
 import { emptyWork, withWork } from './db/work.ts'
@@ -49,6 +50,7 @@ export const createApp = ({ services, changes, ready }: Options): Koa => {
   app.use(assets)
   app.use(wellKnown(services))
   app.use(admin(services, changes))
+  app.use(operatorsConsole(services))
   app.use(workspaces(desk, issuers))
   if (services.config.env !== 'production') {
     app.use(development(desk))

@@ -1,0 +1,122 @@
+import type { Json } from '../../openapi.ts'
+import { allows, type ConsolePage, call, type Outcome, type Told, type Visit } from '../page.ts'
+import { demanding, pagesOf, type Section } from '../section.ts'
+import { clientFacts, clientWording } from './client-words.ts'
+import { snippetsFor } from './snippets.ts'
+import { aboveWorkspace, workspaceHref, workspaceTabs } from './workspaces.ts'
+
+const path = '/workspaces/{workspace}/clients'
+const one = `${path}/{client_id}`
+
+const clients: Section = {
+  path,
+  param: 'client_id',
+  one: 'client',
+  many: 'Clients',
+  about: 'A client is an application that people sign in to, or a machine that acts for itself.',
+  routes: {
+    list: 'listClients',
+    get: 'getClient',
+    create: 'createClient',
+    update: 'updateClient',
+    remove: 'deleteClient',
+  },
+  id: ({ client_id }) => String(client_id),
+  name: ({ client_name }) => String(client_name),
+  columns: [
+    { title: 'Name', text: ({ client_name }) => String(client_name) },
+    { title: 'Client ID', text: ({ client_id }) => String(client_id), as: 'code' },
+    { title: 'Secret', text: ({ token_endpoint_auth_method: by }) => (by === 'none' ? 'none' : 'yes') },
+    { title: 'Status', text: ({ status }) => String(status), as: 'badge' },
+    { title: 'Changed', text: ({ updated_at }) => String(updated_at), as: 'time' },
+  ],
+  above: aboveWorkspace,
+  tabs: workspaceTabs,
+  wording: async (visit) => clientWording(await connectionsOf(visit)),
+  detail: { view: 'console/client', load: (visit, item) => detailOf(visit, item) },
+  made: (visit, told) => secretOf(visit, told, 'The client was made.'),
+  changed: (visit, told) => secretOf(visit, told, 'The client was changed, and has a secret now.'),
+  loss: ({ client_name }) =>
+    `Nobody can sign in to ${client_name} any more, its tokens are void, and its id is never used again.`,
+}
+
+const clientHref = (visit: Visit, id: unknown): string =>
+  `${workspaceHref(visit)}/clients/${encodeURIComponent(String(id))}`
+
+/** The connections of the workspace that a visit is in, as far as the operator may know of them. */
+const connectionsOf = async (visit: Visit): Promise<{ value: string; label: string }[]> => {
+  if (!allows(visit, 'listConnections')) return []
+  const params = { workspace: visit.params.workspace ?? '' }
+  const { body } = await call(visit, 'listConnections', { params, query: { limit: 200 } })
+  return (body.items as Json[]).map(({ id, name }) => ({ value: String(id), label: String(name) }))
+}
+
+const detailOf = async (visit: Visit, client: Json): Promise<Json> => {
+  const params = { workspace: visit.params.workspace ?? '' }
+  const [connections, workspace] = await Promise.all([
+    connectionsOf(visit),
+    allows(visit, 'getWorkspace') ? call(visit, 'getWorkspace', { params }) : undefined,
+  ])
+  const here = clientHref(visit, client.client_id)
+  const rotates = client.token_endpoint_auth_method !== 'none' && allows(visit, 'rotateClientSecret')
+  return {
+    groups: clientFacts(client, connections),
+    snippets: workspace ? snippetsFor(client, String(workspace.body.issuer)) : [],
+    hasSecret: client.token_endpoint_auth_method !== 'none',
+    rotate: rotates ? `${here}/~rotate` : null,
+    endOld: rotates && client.old_secret_valid ? `${here}/~end-old` : null,
+    oldValid: client.old_secret_valid,
+  }
+}
+
+/** The page that shows a secret this once; undefined where there is none to show. */
+const secretOf = (visit: Visit, { body }: Told, done: string): Outcome | undefined => {
+  if (typeof body.client_secret !== 'string') return undefined
+  const crumbs = [{ title: 'Clients', href: `${workspaceHref(visit)}/clients` }]
+  const values = { done, id: body.client_id, secret: body.client_secret, next: clientHref(visit, body.client_id) }
+  return { show: { view: 'console/secret', title: String(body.client_name), crumbs, values } }
+}
+
+const asking = {
+  rotate: {
+    route: 'rotateClientSecret',
+    title: 'Rotate the secret',
+    text: 'A new secret is made and shown once. The one in use now stays good until you end it, or rotate again: change the application over in between. A secret from before that is void at once.',
+    button: 'Make a new secret',
+  },
+  endOld: {
+    route: 'endOldClientSecret',
+    title: 'End the old secret',
+    text: 'Whatever still uses the secret before the newest is refused from now on.',
+    button: 'End the old secret',
+  },
+} as const
+
+const ask =
+  (what: keyof typeof asking) =>
+  async (visit: Visit): Promise<Outcome> => {
+    const { route, title, ...values } = asking[what]
+    const { body: client } = await call(demanding(visit, route), 'getClient')
+    const href = clientHref(visit, client.client_id)
+    const crumbs = [...(await aboveWorkspace(visit)), { title: String(client.client_name), href }]
+    return { show: { view: 'console/ask', title, crumbs, values } }
+  }
+
+const rotate = async (visit: Visit): Promise<Outcome> => {
+  const told = await call(visit, asking.rotate.route)
+  const shown = secretOf(visit, told, 'There is a new secret. The one before stays good until you end it.')
+  return shown ?? { to: clientHref(visit, visit.params.client_id) }
+}
+
+const endOld = async (visit: Visit): Promise<Outcome> => {
+  await call(visit, asking.endOld.route)
+  return { to: clientHref(visit, visit.params.client_id), notice: 'The old secret was ended.' }
+}
+
+export const clientPages: ConsolePage[] = [
+  ...pagesOf(clients),
+  { method: 'GET', path: `${one}/~rotate`, danger: true, handle: ask('rotate') },
+  { method: 'POST', path: `${one}/~rotate`, danger: true, handle: rotate },
+  { method: 'GET', path: `${one}/~end-old`, danger: true, handle: ask('endOld') },
+  { method: 'POST', path: `${one}/~end-old`, danger: true, handle: endOld },
+]

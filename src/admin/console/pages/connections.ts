@@ -1,0 +1,117 @@
+import type { Json } from '../../openapi.ts'
+import type { Wording } from '../fields.ts'
+import { allows, type ConsolePage, call, type Visit } from '../page.ts'
+import { type FactGroup, pagesOf, type Section } from '../section.ts'
+import { aboveWorkspace, workspaceTabs } from './workspaces.ts'
+
+const connections: Section = {
+  path: '/workspaces/{workspace}/connections',
+  param: 'id',
+  one: 'connection',
+  many: 'Connections',
+  about:
+    'A connection lets the users of a pool into this workspace. People choose between them in this order; where there is but one, nobody is asked.',
+  routes: {
+    list: 'listConnections',
+    get: 'getConnection',
+    create: 'createConnection',
+    update: 'updateConnection',
+    remove: 'deleteConnection',
+  },
+  id: ({ id }) => String(id),
+  name: ({ name }) => String(name),
+  columns: [
+    { title: 'Name', text: ({ name }) => String(name) },
+    { title: 'Pool', text: ({ pool }) => String(pool), as: 'code' },
+    { title: 'Position', text: ({ position }) => String(position) },
+    { title: 'Domains', text: ({ domains }) => (domains as string[]).join(', ') },
+    {
+      title: 'State',
+      text: ({ enabled, hidden }) => (enabled ? (hidden ? 'open, not offered' : 'open') : 'closed'),
+    },
+  ],
+  above: aboveWorkspace,
+  tabs: workspaceTabs,
+  wording: (visit, item) => wordingOf(visit, item),
+  facts: (item) => factsIn(item),
+  loss: ({ name }) => `The users of ${name} cannot sign in to this workspace any more. The pool and its users stay.`,
+}
+
+const wordingOf = async (visit: Visit, item?: Json): Promise<Wording> => ({
+  ...words,
+  ...(item ? {} : { options: { pool: await unconnected(visit) } }),
+})
+
+/** The pools that a workspace has no connection to yet. */
+const unconnected = async (visit: Visit): Promise<{ value: string; label: string }[]> => {
+  const [held, known] = await Promise.all([
+    call(visit, 'listConnections', { query: { limit: 200 } }),
+    allows(visit, 'listPools') ? call(visit, 'listPools', { params: {}, query: { limit: 200 } }) : undefined,
+  ])
+  const taken = new Set((held.body.items as Json[]).map(({ pool }) => pool))
+  const pools = (known?.body.items ?? []) as Json[]
+  return pools
+    .filter(({ slug }) => !taken.has(slug))
+    .map(({ slug, name }) => ({ value: String(slug), label: String(name) }))
+}
+
+const words: Wording = {
+  emptyIsNull: ['amr'],
+  labels: {
+    position: 'Position',
+    enabled: 'Open',
+    hidden: 'Not offered to people who choose',
+    domains: 'Email domains',
+    amr: 'Methods that tokens name',
+    mapping: 'Further claims',
+  },
+  hints: {
+    pool: 'Only those that are not connected yet.',
+    name: 'What people choose. Empty: the name of the pool.',
+    position: 'The smallest comes first.',
+    enabled: 'Closed, the users of the pool are refused everywhere in this workspace.',
+    hidden: 'They are found by their email domain, or where it is the only way in.',
+    domains: 'Whoever types an address of one of them is sent here at once. One a line.',
+    amr: 'In the place of those that were used (RFC 8176). One a line; empty: those that were used.',
+    mapping: 'Claim = field of the profile, or metadata.field. One a line: department = metadata.department',
+  },
+  groups: [
+    { title: 'The connection', fields: ['pool', 'name', 'enabled'] },
+    { title: 'Where people choose', fields: ['position', 'hidden', 'domains'] },
+    { title: 'Tokens', fields: ['mapping', 'amr'] },
+  ],
+}
+
+const factsIn = (item: Json): FactGroup[] => [
+  {
+    title: null,
+    facts: [
+      { name: 'Pool', value: String(item.pool), href: `/console/pools/${item.pool}` },
+      { name: 'State', value: item.enabled ? 'Open' : 'Closed: its users are refused in this workspace' },
+      { name: 'Changed', value: String(item.updated_at), as: 'time' },
+    ],
+  },
+  {
+    title: 'Where people choose',
+    facts: [
+      { name: 'Position', value: String(item.position) },
+      { name: 'Offered', value: item.hidden ? 'No' : 'Yes' },
+      { name: 'Email domains', value: (item.domains as string[]).join(', ') },
+    ],
+  },
+  {
+    title: 'Tokens',
+    facts: [
+      {
+        name: 'Further claims',
+        value: Object.entries(item.mapping as Record<string, string>)
+          .map(([claim, field]) => `${claim} = ${field}`)
+          .join('\n'),
+        as: 'pre' as const,
+      },
+      { name: 'Methods that they name', value: (item.amr as string[] | null)?.join(', ') ?? 'Those that were used' },
+    ].filter(({ value }) => value !== ''),
+  },
+]
+
+export const connectionPages: ConsolePage[] = pagesOf(connections)
