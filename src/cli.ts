@@ -1,3 +1,4 @@
+import { apply } from './commands/apply.ts'
 import { type Command, UsageError } from './commands/command.ts'
 import { doctor } from './commands/doctor.ts'
 import { exportUsers } from './commands/export.ts'
@@ -5,9 +6,10 @@ import { importUsers } from './commands/import.ts'
 import { inviteAdmin } from './commands/invite-admin.ts'
 import { migrate } from './commands/migrate.ts'
 import { rotateKeys } from './commands/rotate-keys.ts'
-import { readConfig } from './config.ts'
+import { readConfig, readVariable } from './config.ts'
 
 const commands: Record<string, Command> = {
+  apply: apply(readVariable),
   doctor,
   export: exportUsers,
   import: importUsers,

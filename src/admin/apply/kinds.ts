@@ -1,0 +1,21 @@
+import { clientKind } from './clients.ts'
+import { connectionKind } from './connections.ts'
+import { groupKind } from './groups.ts'
+import { messageKind } from './messages.ts'
+import { poolKind } from './pools.ts'
+import { roleKind } from './roles.ts'
+import { type Stage, stage } from './stage.ts'
+import { tenantKind } from './tenants.ts'
+import { workspaceKind } from './workspaces.ts'
+
+/** What a file may hold, each kind after those that it stands on. */
+export const kinds: readonly Stage[] = [
+  stage(poolKind),
+  stage(tenantKind),
+  stage(roleKind),
+  stage(groupKind),
+  stage(workspaceKind),
+  stage(connectionKind),
+  stage(clientKind),
+  stage(messageKind),
+]
