@@ -18,6 +18,8 @@ export const budgets: Budget[] = [
   { name: 'page', title: 'sign-in page (authorize + page)', ratio: 0.7, statements: 2 },
   { name: 'sign_in_unhashed', title: 'whole sign-in, hash left out', ratio: 0.5, statements: 12 },
   { name: 'sign_in', title: 'whole sign-in', statements: 12 },
+  { name: 'sign_in_code', title: 'whole sign-in by a mailed code', statements: 20 },
+  { name: 'sign_in_passkey', title: 'whole sign-in by a passkey', statements: 12 },
 ]
 
 /** Of the argon2id verifies that the core can do, so many sign-ins. */
@@ -35,3 +37,9 @@ export const memory = { idle: 130 * megabyte, busy: 250 * megabyte, manyWorkspac
 
 /** How much a request may cost more among a thousand times as many users. */
 export const growth = 1.1
+
+/** How much a question of operators may cost more among a thousand times as many users. */
+export const adminGrowth = 1.5
+
+/** Rows a second, and bytes of the server above what it had before. */
+export const importing = { rowsPerSecond: 1000, memory: 100 * megabyte }

@@ -5,7 +5,10 @@ export type Question =
   | { ask: 'hash'; on: boolean }
   /** As many verifies as fit, one after the other. */
   | { ask: 'verifies'; milliseconds: number }
+  /** Collects garbage. */
   | { ask: 'collect' }
+  /** The texts of the statements since this was asked last; from the first time on they are kept. */
+  | { ask: 'texts' }
   | { ask: 'profile'; file: string | undefined }
 
 /** Totals since the process began; `cpu` is in milliseconds, `rss` in bytes. */
@@ -25,6 +28,7 @@ export interface Answers {
   hash: true
   verifies: Verifies
   collect: true
+  texts: string[]
   profile: true
 }
 

@@ -1,13 +1,21 @@
 import { join } from 'node:path'
 import type { Database } from './database.ts'
-import { type OperationName, operations, type Target, type Worker } from './operations.ts'
 import { busyOfCore, type Served } from './processes.ts'
+import type { Operation, Target, Worker } from './worker.ts'
 
 /** A server with what is needed to drive and to watch it. */
 export interface Subject extends Target {
   server: Served
   /** Where the server keeps everything; the bare engine has none. */
   database: Database | undefined
+}
+
+/** What is measured. */
+export interface Task {
+  name: string
+  operation: Operation
+  /** Whether passwords are really hashed. */
+  hashing?: boolean
 }
 
 /** What a server did with one operation, so many at once. Times are in milliseconds. */
@@ -33,17 +41,12 @@ export interface Measured {
  * Measures an operation on each subject in turn, slice by slice, so that whatever else the machine does meets them
  * alike. Each slice lasts so many milliseconds, after a shorter one that is not counted.
  */
-export const measure = async (
-  subjects: Subject[],
-  name: OperationName,
-  atOnce: number,
-  plan: Plan,
-): Promise<Measured[]> => {
+export const measure = async (subjects: Subject[], task: Task, atOnce: number, plan: Plan): Promise<Measured[]> => {
   const sums = subjects.map(() => emptySum())
   for (let slice = 0; slice < plan.slices; slice += 1) {
     for (const [index, subject] of subjects.entries()) {
       const sum = sums[index]
-      if (sum) await runSlice(subject, name, atOnce, plan, sum)
+      if (sum) await runSlice(subject, task, atOnce, plan, sum)
     }
   }
   return sums.map(summarise)
@@ -80,11 +83,12 @@ const emptySum = (): Sum => ({
   busy: 0,
 })
 
-const runSlice = async (subject: Subject, name: OperationName, atOnce: number, plan: Plan, sum: Sum) => {
+const runSlice = async (subject: Subject, task: Task, atOnce: number, plan: Plan, sum: Sum) => {
+  const { name, operation, hashing = false } = task
   await subject.server.ask({ ask: 'hash', on: false })
   const workers: Worker[] = []
-  for (let n = 0; n < atOnce; n += 1) workers.push(await operations[name](subject, n, atOnce))
-  await subject.server.ask({ ask: 'hash', on: name === 'sign_in' })
+  for (let n = 0; n < atOnce; n += 1) workers.push(await operation(subject, n, atOnce))
+  await subject.server.ask({ ask: 'hash', on: hashing })
   try {
     await drive(workers, plan.milliseconds / 4, emptySum())
     if (plan.profile) await subject.server.ask({ ask: 'profile', file: undefined })

@@ -1,11 +1,18 @@
 /** What both servers know alike, so that one driver can ask the same of both. */
 export const fixture = {
+  publicUrl: 'https://lido.example',
   workspace: 'bench',
+  /** The workspace, and its pool, whose people sign in by a code. */
+  codes: 'codes',
+  /** The same, by a passkey. */
+  keys: 'keys',
   password: 'correct horse battery staple',
   /** A confidential client of the workspace's own: code with PKCE, refresh with rotation. */
   client: { id: 'app', secret: 'a-secret-of-the-application-that-nobody-guesses' },
   /** A machine that gets JWT access tokens for a resource. */
   machine: { id: 'machine', secret: 'a-secret-of-the-machine-that-nobody-guesses' },
+  /** A machine that may do everything in the admin API. */
+  operator: { id: 'operator', secret: 'Vq7-a-key-of-the-operator-that-nobody-guesses' },
   redirectUri: 'https://application.example/callback',
   scope: 'openid profile email offline_access',
   resource: { uri: 'https://resource.example/api', scope: 'read' },

@@ -1,10 +1,16 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { type AdminFound, measureAdmin, prepareAdmin } from './admin.ts'
+import { adminHeading, adminLine } from './admin-report.ts'
 import { type Database, openAnother, openDatabase } from './database.ts'
 import { type Measured, measure, type Subject } from './driver.ts'
 import { fixture } from './fixture.ts'
 import { type Flags, readFlags } from './flags.ts'
 import { grow, growing } from './growth.ts'
+import { measureImport } from './import.ts'
+import { type Mailbox, openMailbox } from './mailbox.ts'
+import { operations, ours } from './operations.ts'
+import { givePasskeys } from './passkeys.ts'
 import { canPin, driverCore, pin, type Served, serve } from './processes.ts'
 import { type Findings, heading, operationLine, verdicts } from './report.ts'
 import { type Seed, seed, users } from './seed.ts'
@@ -26,17 +32,22 @@ const run = async (flags: Flags): Promise<Findings> => {
     workspaces: undefined,
     growth: [],
     users: flags.growth,
+    admin: undefined,
+    imported: undefined,
   }
   pin(process.pid, driverCore)
   if (flags.profile) await mkdir(flags.profile, { recursive: true })
   if (!canPin) console.log('This machine holds no process on a core: ratios say less.')
+  const mailbox = await openMailbox()
+  closing.push(mailbox.close)
   const database = await openDatabase()
   closing.push(database.stop)
   const seeded = await seed(database)
   if (flags.extras.includes('startup'))
     found.startup = await measureStartup(envOf(database.url, seeded), await freePort(), flags.starts)
-  if (flags.growth > 0) await measureGrowth(database, seeded, flags, found)
-  const lido = await openLido(database, seeded)
+  await measureMany({ database, seeded, mailbox }, flags, found)
+  const passkeys = await givePasskeys(database, seeded, 32)
+  const lido = { ...(await openLido({ database, seeded, mailbox })), passkeys }
   const bare = await openBare(seeded)
   await measureOperations(lido, bare, flags, found)
   if (flags.extras.includes('storm'))
@@ -45,7 +56,13 @@ const run = async (flags: Flags): Promise<Findings> => {
   if (flags.extras.includes('workspaces')) {
     const server = await openServer('lido', envOf(database.url, seeded), ['--expose-gc'])
     found.workspaces = await measureWorkspaces(database, seeded, server, flags.workspaces)
+    await server.stop()
   }
+  if (flags.extras.includes('import'))
+    found.imported = await measureImport(
+      await openLido({ database, seeded, mailbox }, users, ['--expose-gc']),
+      flags.rows,
+    )
   return found
 }
 
@@ -53,8 +70,9 @@ const measureOperations = async (lido: Subject, bare: Subject, flags: Flags, fou
   console.log(heading())
   for (const name of flags.operations) {
     for (const atOnce of flags.levels) {
-      const subjects = name === 'sign_in' ? [lido] : [bare, lido]
-      const measured = await measure(subjects, name, atOnce, planOf(flags, atOnce))
+      const subjects = ours.includes(name) ? [lido] : [bare, lido]
+      const task = { name, operation: operations[name], hashing: name === 'sign_in' }
+      const measured = await measure(subjects, task, atOnce, planOf(flags, atOnce))
       const one = { name, atOnce, lido: measured.at(-1) as Measured, bare: measured.at(-2) }
       found.operations.push(one)
       console.log(operationLine(one))
@@ -72,29 +90,50 @@ const planOf = ({ few, most, slices, profile }: Flags, atOnce: number) => ({
   ...(atOnce >= 32 ? { profile } : {}),
 })
 
+/** A database that is filled, and where the mails of its servers go. */
+interface Base {
+  database: Database
+  seeded: Seed
+  mailbox: Mailbox
+}
+
 /** Two databases side by side, one of them grown, each with a server of its own. */
-const measureGrowth = async (database: Database, seeded: Seed, flags: Flags, found: Findings): Promise<void> => {
+const measureMany = async (base: Base, flags: Flags, found: Findings): Promise<void> => {
+  const asked = flags.extras.includes('admin')
+  const many = flags.growth || flags.users
+  if (flags.growth === 0 && !asked) return
   const few = 1000
-  const grown = await openAnother(database, 'grown')
-  closing.push(grown.stop)
-  const seededMany = await seed(grown)
-  await grow(database, seeded, users, few)
-  await grow(grown, seededMany, users, flags.growth)
-  const subjects = [
-    { ...(await openLido(database, seeded)), users: few },
-    { ...(await openLido(grown, seededMany)), users: flags.growth },
-  ]
+  const database = await openAnother(base.database, 'grown')
+  closing.push(database.stop)
+  const grown = { ...base, database, seeded: await seed(database) }
+  const artifacts = flags.growth > 0
+  await grow(base.database, base.seeded, { from: users, to: few, artifacts })
+  await grow(database, grown.seeded, { from: users, to: many, artifacts })
+  const pair: [Subject, Subject] = [await openLido(base, few), await openLido(grown, many)]
+  if (flags.growth > 0) await measureGrowth(pair, flags, found)
+  if (asked) {
+    for (const { database, seeded } of [base, grown]) await prepareAdmin(database, seeded, users)
+    console.log(`among ${few} and ${many} users\n${adminHeading()}`)
+    const plan = { slices: 3, milliseconds: flags.few, note: (one: AdminFound) => console.log(adminLine(one)) }
+    found.admin = await measureAdmin(pair, plan)
+  }
+  for (const { server } of pair) await server.stop()
+}
+
+const measureGrowth = async (pair: Subject[], flags: Flags, found: Findings): Promise<void> => {
   for (const name of growing) {
-    const [before, after] = await measure(subjects, name, 32, { slices: 3, milliseconds: flags.most })
+    const plan = { slices: 3, milliseconds: flags.most }
+    const [before, after] = await measure(pair, { name, operation: operations[name] }, 32, plan)
     if (before && after) found.growth.push({ name, few: before, many: after })
   }
-  for (const { server } of subjects) await server.stop()
 }
 
 const envOf = (databaseUrl: string, { secret }: Seed): Record<string, string> => ({
   DATABASE_URL: databaseUrl,
   SECRETS: secret,
-  PUBLIC_URL: 'https://lido.example',
+  PUBLIC_URL: fixture.publicUrl,
+  BOOTSTRAP_CLIENT_ID: fixture.operator.id,
+  BOOTSTRAP_CLIENT_SECRET: fixture.operator.secret,
 })
 
 const openServer = async (program: 'lido' | 'bare', env: Record<string, string>, flags?: string[]) => {
@@ -103,14 +142,34 @@ const openServer = async (program: 'lido' | 'bare', env: Record<string, string>,
   return server
 }
 
-const openLido = async (database: Database, seeded: Seed): Promise<Subject> => {
-  const server = await openServer('lido', envOf(database.url, seeded))
-  return { name: 'lido', origin: server.origin, prefix: `/w/${fixture.workspace}`, users, server, database }
+const openLido = async ({ database, seeded, mailbox }: Base, among = users, flags?: string[]): Promise<Lido> => {
+  const server = await openServer('lido', { ...envOf(database.url, seeded), SMTP_URL: mailbox.url }, flags)
+  return {
+    name: 'lido',
+    origin: server.origin,
+    prefix: `/w/${fixture.workspace}`,
+    users: among,
+    mailbox,
+    passkeys: [],
+    server,
+    database,
+  }
 }
 
+type Lido = Subject & { database: Database }
+
 const openBare = async ({ jwks }: Seed): Promise<Subject> => {
-  const server = await openServer('bare', { JWKS: jwks, PUBLIC_URL: 'https://lido.example' })
-  return { name: 'bare', origin: server.origin, prefix: '', users, server, database: undefined }
+  const server = await openServer('bare', { JWKS: jwks, PUBLIC_URL: fixture.publicUrl })
+  return {
+    name: 'bare',
+    origin: server.origin,
+    prefix: '',
+    users,
+    mailbox: undefined,
+    passkeys: [],
+    server,
+    database: undefined,
+  }
 }
 
 const freePort = (): Promise<number> =>
@@ -121,11 +180,11 @@ const freePort = (): Promise<number> =>
     })
   })
 
-const failures = ({ operations, storms, growth }: Findings): string[] =>
+const failures = ({ operations, storms, growth, admin }: Findings): string[] =>
   [
     ...operations.flatMap(({ lido, bare }) => [lido, bare]),
     ...storms,
-    ...growth.flatMap(({ few, many }) => [few, many]),
+    ...[...growth, ...(admin?.found ?? [])].flatMap(({ few, many }) => [few, many]),
   ].flatMap((one) => (one && one.failed > 0 ? [`${one.failed} answers were wrong, the first: ${one.error}`] : []))
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => close().then(() => process.exit(130)))

@@ -1,27 +1,7 @@
 import { createHash } from 'node:crypto'
-import { type Connection, open, type Reply } from './connection.ts'
+import type { Connection, Reply } from './connection.ts'
 import { emailOf, fixture } from './fixture.ts'
-
-/** Where an operation is done: Lido, or the engine alone. */
-export interface Target {
-  name: 'lido' | 'bare'
-  origin: string
-  /** What every path of the issuer begins with. */
-  prefix: string
-  /** How many users may sign in, so that no two workers are the same person at once. */
-  users: number
-}
-
-/** Does the operation once; throws where the answer is not what it has to be. */
-export type Once = () => Promise<void>
-
-export interface Worker {
-  once: Once
-  close(): Promise<void>
-}
-
-/** Makes the n-th of many workers ready. */
-export type Operation = (target: Target, n: number, of: number) => Promise<Worker>
+import { basic, connected, encode, expect, inTurn, type Operation, type Target, type Worker, worker } from './worker.ts'
 
 export const operationNames = [
   'discovery',
@@ -33,10 +13,15 @@ export const operationNames = [
   'page',
   'sign_in_unhashed',
   'sign_in',
+  'sign_in_code',
+  'sign_in_passkey',
 ] as const
 export type OperationName = (typeof operationNames)[number]
 
-/** Every operation by its name; the two sign-ins differ by what the server does with the password. */
+/** Those that the bare engine has no counterpart of. */
+export const ours: readonly OperationName[] = ['sign_in', 'sign_in_code', 'sign_in_passkey']
+
+/** Every operation by its name; the two sign-ins by password differ by what the server does with it. */
 export const operations: Record<OperationName, Operation> = {
   discovery: reading('/.well-known/openid-configuration', '"token_endpoint"'),
   jwks: reading('/jwks', '"keys"'),
@@ -82,13 +67,13 @@ export const operations: Record<OperationName, Operation> = {
     worker(target, async (connection) => {
       await openPage(connection, target)
     }),
-  sign_in_unhashed: signingIn,
-  sign_in: signingIn,
-}
-
-const worker = (target: Target, once: (connection: Connection) => Promise<void>): Worker => {
-  const connection = open(target.origin)
-  return { once: () => once(connection), close: connection.close }
+  sign_in_unhashed: (target, n, of) => signingIn(target, n, of, answering[target.name]),
+  sign_in: (target, n, of) => signingIn(target, n, of, answerLido),
+  sign_in_code: (target, n, of) => signingIn({ ...target, prefix: `/w/${fixture.codes}` }, n, of, answerByCode),
+  sign_in_passkey: async (target, n) =>
+    worker(target, async (connection) => {
+      await signIn(connection, { ...target, prefix: `/w/${fixture.keys}` }, n, answerByPasskey)
+    }),
 }
 
 function reading(path: string, needle: string): Operation {
@@ -98,30 +83,23 @@ function reading(path: string, needle: string): Operation {
     })
 }
 
-async function signingIn(target: Target, n: number, of: number): Promise<Worker> {
+async function signingIn(target: Target, n: number, of: number, answer: Answer): Promise<Worker> {
   const own = Math.floor(target.users / of)
   let turn = 0
   return worker(target, async (connection) => {
     // A large prime walks through all of them, far from one to the next.
     turn += 7919
-    await signIn(connection, target, n + of * (turn % own))
+    await signIn(connection, target, n + of * (turn % own), answer)
   })
 }
 
-const signInOnce = async (target: Target, user: number): Promise<Tokens> => {
-  const connection = open(target.origin)
-  try {
-    return await signIn(connection, target, user)
-  } finally {
-    await connection.close()
-  }
-}
+const signInOnce = (target: Target, user: number): Promise<Tokens> =>
+  connected(target, (connection) => signIn(connection, target, user, answering[target.name]))
 
 /** A whole sign-in of a browser that was never here: authorize, forms, code, tokens. */
-const signIn = async (connection: Connection, target: Target, user: number): Promise<Tokens> => {
+const signIn = async (connection: Connection, target: Target, user: number, answer: Answer): Promise<Tokens> => {
   const page = await openPage(connection, target)
-  const answered =
-    target.name === 'lido' ? await answerLido(connection, page, user) : await answerBare(connection, page, user)
+  const answered = await answer(connection, page, user, target)
   const back = expect(await connection.get(answered.location, { cookie: page.cookies.join('; ') }), 303, '')
   const code = new URL(back.location).searchParams.get('code')
   const tokens = tokensOf(
@@ -152,18 +130,43 @@ const openPage = async (connection: Connection, target: Target): Promise<Page> =
   return { path, cookies, html: text }
 }
 
-const answerLido = async (connection: Connection, { path, cookies, html }: Page, user: number): Promise<Reply> => {
+/** Proves who somebody is, from the first page on. */
+type Answer = (connection: Connection, page: Page, user: number, target: Target) => Promise<Reply>
+
+const answerLido: Answer = async (connection, { path, cookies, html }, user) => {
   const headers = { cookie: cookies.join('; ') }
-  const csrf = /name="csrf" value="([^"]+)"/.exec(html)?.[1] ?? ''
+  const csrf = csrfOf(html)
   expect(await connection.post(path, encode({ csrf, identifier: emailOf(user) }), headers), 303, '')
   expect(await connection.get(path, headers), 200, 'name="password"')
   return expect(await connection.post(path, encode({ csrf, password: fixture.password }), headers), 303, '')
 }
 
-const answerBare = async (connection: Connection, { path, cookies }: Page, user: number): Promise<Reply> => {
+const answerByCode: Answer = async (connection, { path, cookies, html }, user, { mailbox }) => {
+  const headers = { cookie: cookies.join('; ') }
+  const csrf = csrfOf(html)
+  const email = emailOf(user)
+  const mailed = mailbox?.nextCode(email) ?? ''
+  expect(await connection.post(path, encode({ csrf, identifier: email }), headers), 303, '')
+  expect(await connection.get(path, headers), 200, 'name="code"')
+  return expect(await connection.post(path, encode({ csrf, code: await mailed }), headers), 303, '')
+}
+
+/** Without a name: the passkey says whose it is. */
+const answerByPasskey: Answer = async (connection, { path, cookies, html }, user, { passkeys }) => {
+  const options = /data-options="([^"]*)"/.exec(html)?.[1]?.replaceAll('&quot;', '"').replaceAll('&amp;', '&') ?? '{}'
+  const credential = passkeys[user]?.get(JSON.parse(options)) ?? ''
+  const body = encode({ csrf: csrfOf(html), credential })
+  return expect(await connection.post(`${path}?view=identify`, body, { cookie: cookies.join('; ') }), 303, '')
+}
+
+const answerBare: Answer = async (connection, { path, cookies }, user) => {
   const body = encode({ identifier: emailOf(user), password: fixture.password })
   return expect(await connection.post(path, body, { cookie: cookies.join('; ') }), 303, '')
 }
+
+const answering = { lido: answerLido, bare: answerBare }
+
+const csrfOf = (html: string): string => /name="csrf" value="([^"]+)"/.exec(html)?.[1] ?? ''
 
 interface Tokens {
   access_token: string
@@ -172,23 +175,6 @@ interface Tokens {
 }
 
 const tokensOf = (reply: Reply): Tokens => JSON.parse(expect(reply, 200, '"access_token"').text)
-
-const expect = (reply: Reply, status: number, needle: string): Reply => {
-  if (reply.status === status && reply.text.includes(needle)) return reply
-  throw new Error(`Expected ${status} with ${needle}, got ${reply.status}: ${reply.text.slice(0, 300)}`)
-}
-
-const encode = (fields: Record<string, string>) => new URLSearchParams(fields).toString()
-
-const basic = ({ id, secret }: { id: string; secret: string }) => ({
-  authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
-})
-
-const inTurn = async <Made>(count: number, make: () => Promise<Made>): Promise<Made[]> => {
-  const made: Made[] = []
-  while (made.length < count) made.push(await make())
-  return made
-}
 
 const verifier = 'a-verifier-that-is-long-enough-for-every-server-0123456789'
 

@@ -1,10 +1,14 @@
+import type { AdminFound, Plans } from './admin.ts'
+import { adminVerdicts, importVerdicts } from './admin-report.ts'
 import { budgets, growth, memory, readyWithin, signInsPerVerify, underStorm } from './budgets.ts'
 import type { Verifies } from './channel.ts'
 import type { Measured } from './driver.ts'
 import type { Growth } from './growth.ts'
+import type { Imported } from './import.ts'
 import type { OperationName } from './operations.ts'
 import type { Startup } from './startup.ts'
 import type { Storm } from './storm.ts'
+import { atLeast, atMost, type Column, fixed, megabytes, row } from './verdict.ts'
 import type { ManyWorkspaces } from './workspaces.ts'
 
 /** Everything that a run found out; what was not asked for is empty. */
@@ -16,9 +20,9 @@ export interface Findings {
   workspaces: ManyWorkspaces | undefined
   growth: Growth[]
   users: number
+  admin: { found: AdminFound[]; plans: Plans } | undefined
+  imported: Imported | undefined
 }
-
-type Column = [title: string, width: number]
 
 const columns: Column[] = [
   ['operation', 32],
@@ -41,10 +45,14 @@ const columns: Column[] = [
 ]
 
 /** The table's heading; times are in milliseconds, processor time per operation. */
-export const heading = (): string => row(columns.map(([title]) => title))
+export const heading = (): string =>
+  row(
+    columns.map(([title]) => title),
+    columns,
+  )
 
-export const operationLine = ({ name, atOnce, lido, bare }: Findings['operations'][number]): string =>
-  row([
+export const operationLine = ({ name, atOnce, lido, bare }: Findings['operations'][number]): string => {
+  const cells = [
     titleOf(name),
     String(atOnce),
     bare ? fixed(bare.perSecond, 0) : '',
@@ -59,15 +67,21 @@ export const operationLine = ({ name, atOnce, lido, bare }: Findings['operations
     fixed(lido.statements, 2),
     megabytes(lido.rss),
     `${fixed(100 * Math.max(lido.disturbed, bare?.disturbed ?? 0), 0)}%`,
-  ])
+  ]
+  return row(cells, columns)
+}
 
 /** One line a budget: what was found, what it may be, met or missed. */
 export const verdicts = (found: Findings): string[] => [
   ...found.operations.flatMap(operationVerdicts),
   ...signInVerdicts(found),
+  ...besidePassword(found, 'sign_in_code'),
+  ...besidePassword(found, 'sign_in_passkey'),
   ...found.storms.flatMap(stormVerdicts),
   ...memoryVerdicts(found),
   ...found.growth.flatMap(({ name, few, many }) => growthVerdicts(name, few, many)),
+  ...(found.admin ? adminVerdicts(found.admin) : []),
+  ...(found.imported ? importVerdicts(found.imported) : []),
 ]
 
 const operationVerdicts = ({ name, atOnce, lido, bare }: Findings['operations'][number]): string[] => {
@@ -86,6 +100,21 @@ const signInVerdicts = ({ operations, verifies }: Findings): string[] => {
     atLeast('whole sign-in: part of the verifies', busy.perSecond / verifies.perSecond, signInsPerVerify),
     `        argon2id: ${fixed(verifies.perSecond, 1)} verifies a second, ${fixed(verifies.cpuEach, 2)} ms each; a sign-in costs ${fixed(cost, 2)} of them`,
   ]
+}
+
+/** What another sign-in costs beside those by a password, in processor time of the server and PostgreSQL. */
+const besidePassword = ({ operations }: Findings, other: OperationName): string[] => {
+  const most = Math.max(...operations.map(({ atOnce }) => atOnce))
+  const costOf = (wanted: OperationName) => {
+    const found = operations.find(({ name, atOnce }) => name === wanted && atOnce === most)?.lido
+    return found ? found.cpu + found.databaseCpu : Number.NaN
+  }
+  const cost = costOf(other)
+  if (!Number.isFinite(cost)) return []
+  const beside = (['sign_in', 'sign_in_unhashed'] as const).flatMap((name) =>
+    Number.isFinite(costOf(name)) ? [`${fixed(cost / costOf(name), 2)} of a ${titleOf(name)}`] : [],
+  )
+  return [`        ${titleOf(other)}: ${[`${fixed(cost, 1)} ms of CPU`, ...beside].join(', ')}`]
 }
 
 const stormVerdicts = ({ name, p50, p99, signInsPerSecond }: Storm): string[] => [
@@ -123,25 +152,4 @@ const growthVerdicts = (name: OperationName, few: Measured, many: Measured): str
   atMost(`${titleOf(name)} among many users: memory`, many.rss / few.rss, growth, 2),
 ]
 
-const atLeast = (what: string, found: number, least: number): string =>
-  verdict(found >= least, what, `${fixed(found, 2)} (at least ${fixed(least, 2)})`)
-
-const atMost = (what: string, found: number, most: number, digits: number): string =>
-  verdict(found <= most + 0.005, what, `${fixed(found, digits)} (at most ${fixed(most, digits)})`)
-
-const verdict = (met: boolean, what: string, figures: string): string =>
-  `${met ? 'met   ' : 'MISSED'}  ${what.padEnd(58)} ${figures}`
-
 const titleOf = (name: OperationName): string => budgets.find((budget) => budget.name === name)?.title ?? name
-
-const row = (cells: string[]): string =>
-  cells
-    .map((cell, index) => {
-      const width = columns[index]?.[1] ?? 8
-      return index === 0 ? cell.padEnd(width) : cell.padStart(width)
-    })
-    .join('')
-
-const fixed = (value: number, digits: number): string => (Number.isFinite(value) ? value.toFixed(digits) : '-')
-
-const megabytes = (bytes: number): string => fixed(bytes / 2 ** 20, 0)

@@ -14,6 +14,8 @@ export interface Seed {
   keyring: Keyring
   workspaceId: string
   poolId: string
+  /** The pool whose people sign in by a passkey. */
+  keysPoolId: string
   /** The workspace's private keys, which the bare engine signs with, too. */
   jwks: string
   passwordHash: string
@@ -32,10 +34,13 @@ export const seed = async (database: Database): Promise<Seed> => {
   await connections.create(db, now, workspaceId, { pool_id: pool.id, name: pool.name })
   await keys.generate(db, keyring, now, workspaceId)
   await registerClients(database, workspaceId)
+  const codesPoolId = await makeOther(database, keyring, fixture.codes, ['email_code'])
+  const keysPoolId = await makeOther(database, keyring, fixture.keys, ['passkey', 'email_code'])
   const { jwks } = await keys.load(db, keyring, now, workspaceId)
   const passwordHash = await hash(fixture.password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 })
-  const made = { secret, keyring, workspaceId, poolId: pool.id, jwks: JSON.stringify(jwks), passwordHash }
+  const made = { secret, keyring, workspaceId, poolId: pool.id, keysPoolId, jwks: JSON.stringify(jwks), passwordHash }
   await addUsers(database, made, 0, users)
+  for (const poolId of [codesPoolId, keysPoolId]) await addUsers(database, { ...made, poolId }, 0, users)
   await addArtifacts(database, made, 0, users)
   await addTraces(database, made)
   // What is planned for empty tables would be run on full ones, until PostgreSQL looks at them a minute later.
@@ -43,15 +48,32 @@ export const seed = async (database: Database): Promise<Seed> => {
   return made
 }
 
-const registerClients = async ({ db }: Database, workspaceId: string): Promise<void> => {
-  const { client, machine, redirectUri, resource } = fixture
+type Methods = pools.PoolSettings['sign_in_methods']
+
+/** A workspace whose people sign in by other methods; answers its pool's id. */
+const makeOther = async ({ db }: Database, keyring: Keyring, slug: string, methods: Methods): Promise<string> => {
+  const now = new Date()
+  const { id } = await workspaces.create(db, now, { slug, name: slug })
+  const pool = await pools.create(db, now, { slug, name: slug, settings: { sign_in_methods: methods } })
+  await connections.create(db, now, id, { pool_id: pool.id, name: pool.name })
+  await keys.generate(db, keyring, now, id)
+  await registerApplication(db, id)
+  return pool.id
+}
+
+const registerApplication = async (db: Database['db'], workspaceId: string): Promise<void> => {
   await clients.create(db, new Date(), workspaceId, {
-    ...client,
+    ...fixture.client,
     client_name: 'Application',
     grant_types: ['authorization_code', 'refresh_token'],
-    redirect_uris: [redirectUri],
+    redirect_uris: [fixture.redirectUri],
     first_party: true,
   })
+}
+
+const registerClients = async ({ db }: Database, workspaceId: string): Promise<void> => {
+  const { machine, resource } = fixture
+  await registerApplication(db, workspaceId)
   await clients.create(db, new Date(), workspaceId, {
     ...machine,
     client_name: 'Machine',
@@ -60,14 +82,22 @@ const registerClients = async ({ db }: Database, workspaceId: string): Promise<v
   })
 }
 
-/** Adds the users numbered from `first` to below `end`, active, each with a proven address and the password. */
-export const addUsers = async ({ pool }: Database, { poolId, passwordHash }: Seed, first: number, end: number) => {
+/**
+ * Adds the users numbered from `first` to below `end`, active, each with a proven address and the password. One in a
+ * hundred has the same family name: what is found by a name is cut off in the middle of those who bear it.
+ */
+export const addUsers = async (
+  { pool }: Database,
+  { poolId, passwordHash }: Pick<Seed, 'poolId' | 'passwordHash'>,
+  first: number,
+  end: number,
+) => {
   await pool.query(
     `with people as materialized (
       select n, uuidv7() as id from generate_series($2::int, $3::int - 1) as n
     ), users as (
       insert into users (pool_id, id, status, profile)
-      select $1, id, 'active', jsonb_build_object('given_name', 'Ada', 'family_name', 'L' || n) from people
+      select $1, id, 'active', jsonb_build_object('given_name', 'Ada' || n % 10, 'family_name', 'Lovelace' || n % 100) from people
     ), identifiers as (
       insert into identifiers (pool_id, kind, value, user_id, typed, verified_at)
       select $1, 'email', 'user' || n || '@bench.example', id, 'user' || n || '@bench.example', now() from people

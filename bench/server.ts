@@ -8,6 +8,7 @@ import { profile } from './profile.ts'
 /** Lido as in production, counted and switched by main.ts; it is configured by its environment. */
 let statements = 0
 let hashing = true
+let texts: Set<string> | undefined
 
 const real = openPasswords({})
 const passwords: Passwords = {
@@ -37,14 +38,20 @@ const answer = async (question: Question) => {
     case 'collect':
       for (let round = 0; round < 3; round += 1) globalThis.gc?.()
       return true
+    case 'texts': {
+      const said = [...(texts ?? [])]
+      texts = new Set()
+      return said
+    }
     case 'profile':
       await profile(question.file)
       return true
   }
 }
 
-const onStatement = () => {
+const onStatement = (text: string) => {
   statements += 1
+  texts?.add(text)
 }
 await start(readConfig(), { passwords, onStatement })
 answerParent(answer)

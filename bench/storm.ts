@@ -1,5 +1,6 @@
 import { drive, percentilesOf, type Subject } from './driver.ts'
-import { type OperationName, operations, type Worker } from './operations.ts'
+import { type OperationName, operations } from './operations.ts'
+import type { Worker } from './worker.ts'
 
 /** How long token requests take, one at a time, while people keep signing in. Times are in milliseconds. */
 export interface Storm {
