@@ -25,7 +25,10 @@ interface Operation {
   scope: string
   parameters: Row[]
   body: Row[]
+  /** A body as JSON; null where there is none. */
+  bodyExample: string | null
   answer: Row[]
+  answerExample: string | null
   status: string
   problems: { status: string; meaning: Prose }[]
 }
@@ -65,8 +68,10 @@ const operationOf = ({ path, method, operation }: { path: string; method: string
     summary: String(operation.summary),
     scope: security?.operator.join(' ') ?? '',
     parameters: (operation.parameters as Json[]).map(parameterRow),
-    body: fieldsOf(contentOf(operation.requestBody)),
-    answer: fieldsOf(contentOf(success)).map((row) => ({ ...row, needed: false })),
+    body: fieldsOf(contentOf(operation.requestBody).schema),
+    bodyExample: exampleOf(operation.requestBody),
+    answer: fieldsOf(contentOf(success).schema).map((row) => ({ ...row, needed: false })),
+    answerExample: exampleOf(success),
     status,
     problems: responses
       .filter(([code]) => code !== status)
@@ -74,9 +79,14 @@ const operationOf = ({ path, method, operation }: { path: string; method: string
   }
 }
 
-const contentOf = (holder: unknown): Json => {
-  const { content = {} } = (holder ?? {}) as { content?: Record<string, { schema: Json }> }
-  return Object.values(content)[0]?.schema ?? {}
+const contentOf = (holder: unknown): { schema: Json; example?: unknown } => {
+  const { content = {} } = (holder ?? {}) as { content?: Record<string, { schema: Json; example?: unknown }> }
+  return Object.values(content)[0] ?? { schema: {} }
+}
+
+const exampleOf = (holder: unknown): string | null => {
+  const { example } = contentOf(holder)
+  return example === undefined ? null : JSON.stringify(example, null, 2)
 }
 
 const parameterRow = ({ name, in: place, required, schema, description }: Json): Row => ({

@@ -15,11 +15,17 @@ before(async () => {
 })
 after(() => lido.stop())
 
+interface Content {
+  schema: Json
+  example?: unknown
+  examples?: Record<string, { $ref: string }>
+}
+
 interface Operation extends Json {
   operationId: string
-  parameters: { name: string; in: string; required: boolean; schema: Json }[]
-  responses: Record<string, { description: string; content?: Record<string, { schema: Json }> }>
-  requestBody?: { required: boolean; content: Record<string, { schema: Json }> }
+  parameters: { name: string; in: string; required: boolean; description?: string; schema: Json }[]
+  responses: Record<string, { description: string; content?: Record<string, Content> }>
+  requestBody?: { required: boolean; content: Record<string, Content> }
   security: { operator: string[] }[]
 }
 
@@ -121,6 +127,72 @@ const referencesOf = (value: unknown): string[] => {
   return [...(typeof $ref === 'string' ? [$ref] : []), ...Object.values(value).flatMap(referencesOf)]
 }
 
+test('every parameter and every property says what it means', () => {
+  const silent = operations().flatMap(({ operation }) =>
+    operation.parameters
+      .filter(({ description }) => !description)
+      .map(({ name }) => `${operation.operationId} ${name}`),
+  )
+  assert.deepEqual(silent, [])
+  const { Problem } = (document.components as { schemas: Record<string, Json> }).schemas
+  for (const { schema, where } of [...schemas(), { schema: Problem as Json, where: 'Problem' }])
+    assert.deepEqual(silentIn(schema, where), [])
+})
+
+/** The properties of a schema, and of those inside it, that do not say what they mean. */
+const silentIn = (schema: Json, where: string): string[] => {
+  const inside = [schema.items, schema.additionalProperties, schema.anyOf, schema.oneOf, schema.allOf].flat()
+  const properties = Object.entries((schema.properties ?? {}) as Record<string, Json>)
+  return [
+    ...inside.flatMap((one) => (typeof one === 'object' && one !== null ? silentIn(one as Json, where) : [])),
+    ...properties.flatMap(([name, property]) => {
+      const here = `${where} ${name}`
+      const { description } = property
+      const told = typeof description === 'string' && description.length > 3
+      return [...(told ? [] : [here]), ...silentIn(property, here)]
+    }),
+  ]
+}
+
+test('every JSON that is sent or answered has an example, and every failure one of its own status', () => {
+  const { examples } = document.components as { examples: Record<string, { value: Json }> }
+  const { Problem } = (document.components as { schemas: Record<string, Json> }).schemas
+  const fits = new Ajv2020({ strict: false }).compile(Problem as Json)
+  for (const { path, method, operation } of operations()) {
+    const where = `${method} ${path}`
+    for (const [status, { content = {} }] of [
+      ['body', operation.requestBody ?? {}] as const,
+      ...Object.entries(operation.responses),
+    ])
+      for (const [type, { example, examples: named }] of Object.entries(content)) {
+        if (type === 'application/problem+json') {
+          assert.deepEqual(named, { [status]: { $ref: `#/components/examples/Problem${status}` } }, where)
+          const value = examples[`Problem${status}`]?.value
+          assert.equal(String(value?.status), status, where)
+          assert.ok(fits(value), `${where} ${status}`)
+        } else if (type === 'application/json' || type.endsWith('+json'))
+          assert.notEqual(example, undefined, `${where} ${status}`)
+      }
+    const failures = Object.keys(operation.responses).filter((status) => /^[45]/.test(status))
+    for (const status of ['400', '401', '403', '500', '503']) assert.ok(failures.includes(status), `${where} ${status}`)
+    for (const status of failures) assert.ok(operation.responses[status]?.content?.['application/problem+json'], where)
+  }
+})
+
+test('a failure looks as its example does', async () => {
+  const { examples } = document.components as { examples: Record<string, { value: Json }> }
+  const answers = [
+    await lido.call('GET', '/pools/no-such-pool'),
+    await lido.call('POST', '/pools', { surprise: 1 }),
+    await lido.call('GET', '/pools', undefined, { Authorization: '' }),
+  ]
+  for (const { status, body } of answers) {
+    const { type, title, ...rest } = examples[`Problem${status}`]?.value ?? {}
+    assert.deepEqual([body.type, body.title], [type, title])
+    for (const name of Object.keys(rest)) assert.ok(name in body, `${status} ${name}`)
+  }
+})
+
 test('what it asks for exists: every scope is one that tokens can have', () => {
   const { securitySchemes } = document.components as { securitySchemes: Record<string, Json> }
   const flows = Object.values(securitySchemes.operator?.flows as Record<string, { scopes: Record<string, string> }>)
@@ -150,6 +222,7 @@ test('the page shows every operation to anyone, without a script', async () => {
   assert.match(response.headers.get('Content-Type') ?? '', /^text\/html/)
   assert.doesNotMatch(html, /<script|undefined|\[object /)
   assert.match(html, /<html lang="de"/)
+  assert.match(html, /<pre [^>]*><code>\{\n {2}&quot;/)
   for (const { path, operation } of operations()) {
     assert.ok(html.includes(`id="operation-${operation.operationId}"`), operation.operationId)
     assert.ok(html.includes(`<code>${path}</code>`), path)

@@ -1,5 +1,9 @@
 import { z } from 'zod'
 import { allScopes } from '../directory/operators.ts'
+import { Problem, type ProblemCode } from '../platform/problem.ts'
+import { traceExample } from './example-values.ts'
+import { answerExample, patchExample, requestExample } from './examples.ts'
+import { meaningOf, type Place, withMeanings } from './field-words.ts'
 import type { Route } from './route.ts'
 
 /** A part of a document. */
@@ -23,6 +27,7 @@ export const openapiOf = (routes: readonly Route[], origin: string): Json => {
     paths,
     components: {
       schemas: { Problem: problemSchema },
+      examples: problemExamples(),
       securitySchemes: {
         operator: {
           type: 'oauth2',
@@ -47,16 +52,18 @@ const operationOf = (route: Route): Json => ({
   description: `Needs the scope \`${route.scope}\`, or \`admin\`.`,
   tags: [tagOf(route)],
   security: [{ operator: [route.scope] }],
-  parameters: [...parametersOf(route.params, 'path'), ...parametersOf(route.query, 'query'), ...headersOf(route)],
+  parameters: [...parametersOf(route, 'path'), ...parametersOf(route, 'query'), ...headersOf(route)],
   ...(route.body ? { requestBody: { required: true, content: bodyOf(route) } } : {}),
   ...(route.upload ? { requestBody: { required: true, content: textsOf(route.upload) } } : {}),
   responses: { [route.status]: successOf(route), ...problemsOf(route) },
 })
 
+const placeOf = (route: Route): Place => ({ operation: route.name, resource: tagOf(route) })
+
 const tagOf = ({ scope }: Route): string => scope.split(':')[0] ?? scope
 
-const parametersOf = (schema: z.ZodObject, place: 'path' | 'query'): Json[] => {
-  const { properties = {}, required = [] } = schemaOf(schema, 'input') as {
+const parametersOf = (route: Route, place: 'path' | 'query'): Json[] => {
+  const { properties = {}, required = [] } = schemaOf(place === 'path' ? route.params : route.query, 'input') as {
     properties?: Record<string, Json>
     required?: string[]
   }
@@ -64,7 +71,7 @@ const parametersOf = (schema: z.ZodObject, place: 'path' | 'query'): Json[] => {
     name,
     in: place,
     required: place === 'path' || required.includes(name),
-    ...(description ? { description } : {}),
+    description: description ?? meaningOf(name, placeOf(route)),
     schema: property,
   }))
 }
@@ -93,60 +100,153 @@ const headersOf = ({ method }: Route): Json[] => {
   return []
 }
 
-const bodyOf = ({ method, body }: Route): Json => {
-  const schema = schemaOf(body as z.ZodType, 'input')
-  if (method !== 'PATCH') return { 'application/json': { schema } }
+const bodyOf = (route: Route): Json => {
+  const place = placeOf(route)
+  const schema = withMeanings(schemaOf(route.body as z.ZodType, 'input'), place)
+  if (route.method !== 'PATCH') return { 'application/json': { schema, example: requestExample(schema, place) } }
   const { required: _, ...patch } = schema
-  return { 'application/merge-patch+json': { schema: patch } }
+  return { 'application/merge-patch+json': { schema: patch, example: patchExample(schema, place) } }
 }
 
 const textsOf = (types: readonly string[]): Json =>
   Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' } }]))
 
-const successOf = ({ answer, download, status }: Route): Json => ({
-  description: status === 201 ? 'Made' : status === 202 ? 'Begun' : status === 204 ? 'Done' : 'The answer',
-  ...(download ? { content: textsOf(download) } : {}),
-  ...(answer ? { content: { 'application/json': { schema: schemaOf(answer, 'output') } } } : {}),
+const successOf = (route: Route): Json => ({
+  description: meaningOfStatus[route.status] ?? 'The answer',
+  ...(route.download ? { content: textsOf(route.download) } : {}),
+  ...(route.answer ? { content: { 'application/json': answerOf(route, route.answer) } } : {}),
 })
 
-const problemsOf = ({ body, upload, params, query, method }: Route): Json => {
-  const problem = (description: string) => ({
-    description,
-    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-  })
-  return {
-    400: problem('The request could not be understood'),
-    401: problem('No access token, or one that is not valid here'),
-    403: problem('The scope or the role does not reach'),
-    ...(Object.keys(params.shape).length > 0
-      ? { 404: problem('Nothing with this id that the caller may know of') }
-      : {}),
-    ...(method === 'POST' || method === 'PATCH' || method === 'PUT'
-      ? { 409: problem('It clashes with something that exists') }
-      : {}),
-    ...(method === 'PATCH' || method === 'PUT' ? { 412: problem('It was changed since that ETag') } : {}),
-    ...(upload ? { 413: problem('It is too much'), 415: problem('This type of content is not read') } : {}),
-    ...(body || upload || Object.keys(query.shape).length > 0
-      ? { 422: problem('Some values are not valid; `errors` says which') }
-      : {}),
-  }
+const meaningOfStatus: Record<number, string> = { 201: 'Made', 202: 'Begun', 204: 'Done' }
+
+const answerOf = (route: Route, answer: z.ZodType): Json => {
+  const place = placeOf(route)
+  const schema = withMeanings(schemaOf(answer, 'output'), place)
+  return { schema, example: answerExample(schema, place) }
 }
+
+const problemsOf = (route: Route): Json =>
+  Object.fromEntries(
+    [...problems]
+      .filter(([, { of }]) => of(route))
+      .map(([status, { description }]) => [
+        status,
+        {
+          description,
+          content: {
+            'application/problem+json': {
+              schema: { $ref: '#/components/schemas/Problem' },
+              examples: { [status]: { $ref: `#/components/examples/Problem${status}` } },
+            },
+          },
+        },
+      ]),
+  )
+
+interface Failure {
+  code: ProblemCode | 'server_error'
+  description: string
+  /** Whether a route can end so. */
+  of(route: Route): boolean
+}
+
+const always = () => true
+const sends = ({ body, upload }: Route) => body !== undefined || upload !== undefined
+const changes = ({ method }: Route) => method === 'PATCH' || method === 'PUT'
+
+const problems: ReadonlyMap<number, Failure> = new Map([
+  [400, { code: 'invalid_request', description: 'The request could not be understood', of: always }],
+  [401, { code: 'unauthorized', description: 'No access token, or one that is not valid here', of: always }],
+  [403, { code: 'forbidden', description: 'The scope or the role does not reach', of: always }],
+  [
+    404,
+    {
+      code: 'not_found',
+      description: 'Nothing with this id that the caller may know of',
+      of: ({ params }) => Object.keys(params.shape).length > 0,
+    },
+  ],
+  [
+    409,
+    {
+      code: 'conflict',
+      description: 'It clashes with something that exists',
+      of: (route) => route.method === 'POST' || changes(route),
+    },
+  ],
+  [412, { code: 'precondition_failed', description: 'It was changed since that ETag', of: changes }],
+  [413, { code: 'too_large', description: 'It is too much', of: sends }],
+  [415, { code: 'unsupported_type', description: 'This type of content is not read', of: sends }],
+  [
+    422,
+    {
+      code: 'unprocessable',
+      description: 'Some values are not valid; `errors` says which',
+      of: (route) => sends(route) || Object.keys(route.query.shape).length > 0,
+    },
+  ],
+  [
+    429,
+    {
+      code: 'too_many_requests',
+      description: 'Too often; `Retry-After` says how many seconds to wait',
+      of: ({ method }) => method === 'POST',
+    },
+  ],
+  [500, { code: 'server_error', description: 'Something went wrong; `trace` finds it in the log', of: always }],
+  [
+    503,
+    {
+      code: 'unavailable',
+      description: 'The database cannot be reached; `Retry-After` says how many seconds to wait',
+      of: always,
+    },
+  ],
+] satisfies [number, Failure][])
+
+const problemExamples = (): Json =>
+  Object.fromEntries(
+    [...problems].map(([status, { code, description }]) => {
+      const title = code === 'server_error' ? 'Something went wrong' : new Problem(code).title
+      const errors = [{ pointer: '/profile/given_name', detail: 'This field is needed' }]
+      const value = {
+        type: `urn:lido:problem:${code}`,
+        title,
+        status,
+        ...(code === 'unprocessable' ? { errors } : {}),
+        trace: traceExample,
+      }
+      return [`Problem${status}`, { summary: description, value }]
+    }),
+  )
 
 const problemSchema: Json = {
   type: 'object',
   description: 'RFC 9457',
   required: ['type', 'title', 'status'],
   properties: {
-    type: { type: 'string', examples: ['urn:lido:problem:unprocessable'] },
-    title: { type: 'string' },
-    status: { type: 'integer' },
-    detail: { type: 'string' },
+    type: {
+      type: 'string',
+      description: 'What went wrong, for programs',
+      examples: ['urn:lido:problem:unprocessable'],
+    },
+    title: { type: 'string', description: 'The same for people' },
+    status: { type: 'integer', description: 'The status of the answer' },
+    detail: { type: 'string', description: 'More about this very failure, where there is more to say' },
     errors: {
       type: 'array',
+      description: 'Each value that is not valid',
       items: {
         type: 'object',
         required: ['pointer', 'detail'],
-        properties: { pointer: { type: 'string', examples: ['/profile/given_name'] }, detail: { type: 'string' } },
+        properties: {
+          pointer: {
+            type: 'string',
+            description: 'Where the value stands in what was sent (RFC 6901)',
+            examples: ['/profile/given_name'],
+          },
+          detail: { type: 'string', description: 'What is wrong with it' },
+        },
       },
     },
     trace: { type: 'string', description: 'The reference of this request in the log' },

@@ -10,7 +10,7 @@ import { listOf, listQuery, type Route, route } from '../route.ts'
 
 const progress = z.strictObject({
   id: z.uuid(),
-  state: z.enum(['receiving', 'running', 'done']),
+  state: z.enum(['receiving', 'running', 'done']).describe('Rows still arrive, are worked on, or are all done'),
   dry_run: z.boolean(),
   on_duplicate: z.enum(['skip', 'update', 'fail']),
   rows: z.int().describe('How many there are'),

@@ -20,7 +20,14 @@ export const statsRoutes: Route[] = [
     }),
     answer: z.strictObject({
       days: z
-        .array(z.strictObject({ date: z.iso.date(), sign_ins: times, registrations: times, failures: times }))
+        .array(
+          z.strictObject({
+            date: z.iso.date().describe('The day'),
+            sign_ins: times,
+            registrations: times,
+            failures: times,
+          }),
+        )
         .describe('The oldest first, by UTC'),
       pools: z
         .array(

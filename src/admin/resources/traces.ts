@@ -21,7 +21,7 @@ const step = z.strictObject({
   at: z.iso.datetime(),
   trace: z.string().nullable().describe('The request that it happened in'),
   did: z.string().describe('What was answered, as `identify` or `prove:password`; `request:…` is one that was refused'),
-  ok: z.boolean(),
+  ok: z.boolean().describe('Whether it succeeded'),
   why: z.string().nullable().describe('What stood in the way, as `wrong_password`, `locked`, `code_expired`'),
   next: z.string().nullable().describe('What came next, as `prove:email_code` or `finish`'),
   sent: z.boolean().describe('Whether a code or link went out, or would have if anybody were there'),
@@ -36,11 +36,11 @@ const step = z.strictObject({
 const interaction = z
   .strictObject({
     id: z.string(),
-    state: z.enum(['open', 'finished', 'over']),
-    began_at: z.iso.datetime().nullable(),
+    state: z.enum(['open', 'finished', 'over']).describe('Going on, done, or too late to go on'),
+    began_at: z.iso.datetime().nullable().describe('When its first step was; null where no step is known'),
     expires_at: z.iso.datetime(),
     next: z.string().nullable().describe('What is asked next'),
-    identifier_kind: z.string().nullable(),
+    identifier_kind: z.string().nullable().describe('What kind of identifier was typed; null where none is kept'),
     subject: subject.describe('Whom it is about now'),
     user_id: z.uuid().nullable(),
   })
@@ -49,16 +49,27 @@ const interaction = z
 const answered = z.strictObject({
   trace: z.string(),
   at: z.iso.datetime(),
-  workspace: place,
-  pool: place,
+  workspace: place.describe('The workspace that it happened in; null where none is known'),
+  pool: place.describe('The pool that it was about; null where none is known'),
   client_id: z.string().nullable(),
-  route: z.string().nullable(),
+  route: z.string().nullable().describe('Method and path of the refused request; null where none was refused'),
   status: z.int().nullable().describe('What the refused request was answered with; null where none was refused'),
-  code: z.string().nullable(),
-  reason: z.string().nullable(),
+  code: z.string().nullable().describe('Why it was refused or failed, in one word'),
+  reason: z
+    .string()
+    .nullable()
+    .describe('Why it was refused, closer than the code; null where there is no more to say'),
   interaction,
   steps: z.array(step).describe('The oldest first'),
-  checks: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), detail: z.string().nullable() })),
+  checks: z
+    .array(
+      z.strictObject({
+        name: z.string().describe('What was looked at'),
+        ok: z.boolean().describe('Whether it was as it should be'),
+        detail: z.string().nullable().describe('What was found; null where there is no more to say'),
+      }),
+    )
+    .describe('What was looked at, and how it was found'),
   events: z.array(eventShape).describe('The newest first'),
 })
 

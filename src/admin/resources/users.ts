@@ -36,7 +36,7 @@ const told = {
   identifiers,
   profile: fields.default({}).describe('Checked by the user_schema of the pool'),
   metadata: fields.default({}).describe('Checked by the metadata_schema of the pool; never shown to the user'),
-  groups: z.array(z.uuid()).max(100).default([]).describe('Ids'),
+  groups: z.array(z.uuid()).max(100).default([]).describe('Ids of the groups to be in'),
   ...promised,
 }
 
