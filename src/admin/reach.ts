@@ -1,8 +1,9 @@
+import * as operators from '../directory/operators.ts'
 import * as pools from '../directory/pools.ts'
 import * as workspaces from '../directory/workspaces.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Services } from '../services.ts'
-import type { Actor } from './access.ts'
+import { type Actor, demand } from './access.ts'
 
 interface Caller {
   services: Services
@@ -18,11 +19,25 @@ export const getPool = async ({ services, actor }: Caller, slugOrId: string): Pr
   return pool
 }
 
+/** The same for a change: how operators sign in is a matter of whoever may change operators. Throws `forbidden` too. */
+export const getChangeablePool = async (call: Caller, slugOrId: string): Promise<pools.Pool> => {
+  const pool = await getPool(call, slugOrId)
+  if (pool.slug === operators.poolSlug) demand(call.actor, 'operators:write')
+  return pool
+}
+
 /** A workspace by slug or id, if it exists for this actor. Throws `not_found`, whichever it is. */
 export const getWorkspace = async ({ services, actor }: Caller, slugOrId: string): Promise<workspaces.Workspace> => {
   const { db } = services
   const workspace = isId(slugOrId) ? await workspaces.findById(db, slugOrId) : await workspaces.findBySlug(db, slugOrId)
   if (!workspace || (actor.workspaces && !actor.workspaces.has(workspace.id))) throw new Problem('not_found')
+  return workspace
+}
+
+/** The same for a change, as for a pool. */
+export const getChangeableWorkspace = async (call: Caller, slugOrId: string): Promise<workspaces.Workspace> => {
+  const workspace = await getWorkspace(call, slugOrId)
+  if (workspace.slug === workspaces.adminSlug) demand(call.actor, 'operators:write')
   return workspace
 }
 

@@ -11,24 +11,28 @@ import { languages } from '../../platform/words.ts'
 import type { Services } from '../../services.ts'
 import { take, windowMinutes } from '../../signin/limits.ts'
 import { type Actor, byOf } from '../access.ts'
-import { checkMatch, etagOf, getWorkspace } from '../reach.ts'
+import { checkMatch, etagOf, getChangeableWorkspace, getWorkspace } from '../reach.ts'
 import { type Route, route } from '../route.ts'
 
 const parts = ['subject', 'heading', 'text', 'button'] as const
 
 const answered = z.strictObject({
-  name: z.enum(wordings.names),
+  name: z.enum(wordings.names).describe('What the message is for; its name in addresses'),
   channel: z.enum(['email', 'sms']),
-  variables: z.array(
-    z.strictObject({
-      name: z.string(),
-      about: z.string(),
-      required: z.boolean().describe('A text has to say it'),
-      always: z.boolean().describe('Else a paragraph that names it is left out where it has no value'),
-    }),
-  ),
+  variables: z
+    .array(
+      z.strictObject({
+        name: z.string().describe('As it stands between the braces'),
+        about: z.string().describe('What takes its place'),
+        required: z.boolean().describe('A text has to say it'),
+        always: z.boolean().describe('Else a paragraph that names it is left out where it has no value'),
+      }),
+    )
+    .describe('What its texts may name'),
   parts: z.array(z.enum(parts)).describe('What can be worded'),
-  ours: z.record(z.string(), z.strictObject({ subject: z.string().optional(), text: z.string() })),
+  ours: z
+    .record(z.string(), z.strictObject({ subject: z.string().optional(), text: z.string() }))
+    .describe('In our words, by language'),
   words: wordings.writtenWords.describe('In words of its own, by language'),
   updated_at: z.iso.datetime().nullable().describe('Null where every word is ours'),
 })
@@ -109,7 +113,11 @@ export const messageRoutes: Route[] = [
     scope: 'workspaces:read',
     params: oneMessage,
     body: tried,
-    answer: z.strictObject({ subject: z.string(), text: z.string(), html: z.string() }),
+    answer: z.strictObject({
+      subject: z.string(),
+      text: z.string(),
+      html: z.string().describe('As mail programs show it'),
+    }),
     status: 200,
     async handle(call) {
       const { workspace, message, record } = await getMessage(call)
@@ -166,6 +174,7 @@ const getMessage = async (call: Asked) => {
 
 const change = async (call: Asked & { at: Date; ifMatch: string | undefined }, words: wordings.WrittenWords) => {
   const { services, actor, at, ifMatch } = call
+  await getChangeableWorkspace(call, call.params.workspace)
   const { workspace, message, record: before } = await getMessage(call)
   checkMatch(ifMatch, before ?? never)
   const errors = wordings.faultsOf(message, words)

@@ -5,7 +5,7 @@ import { Problem } from '../../platform/problem.ts'
 import { byOf, demandEverything, may } from '../access.ts'
 import { patchedBy, patchOf } from '../check.ts'
 import { pageOf, readCursor } from '../list.ts'
-import { checkMatch, etagOf, getPool } from '../reach.ts'
+import { checkMatch, etagOf, getChangeablePool, getPool } from '../reach.ts'
 import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
 
 const settings = pools.poolSettings.shape
@@ -36,22 +36,32 @@ const answered = z.strictObject({
 })
 
 const reported = z.strictObject({
-  changes: z.array(z.strictObject({ field: z.string(), before: z.unknown(), after: z.unknown() })),
+  changes: z
+    .array(
+      z.strictObject({
+        field: z.string().describe('Name of the field'),
+        before: z.unknown().describe('What it is'),
+        after: z.unknown().describe('What it would be'),
+      }),
+    )
+    .describe('What would change'),
   users_touched: z.int().describe('Active and new users with a conflict, each counted once'),
-  conflicts: z.array(
-    z.strictObject({
-      kind: z
-        .enum(['schema', 'metadata_schema', 'identifier_missing', 'identifier_collision', 'method'])
-        .describe('What users would lose: their fit, their last identifier, what they type, or their last way in'),
-      field: z.string().describe('The field that brings it about'),
-      detail: z.string(),
-      count: z.int().describe('How many active and new users'),
-      sample: z
-        .array(z.strictObject({ user: z.uuid(), reason: z.string() }))
-        .max(20)
-        .describe('The first of them by id; empty without the scope users:read'),
-    }),
-  ),
+  conflicts: z
+    .array(
+      z.strictObject({
+        kind: z
+          .enum(['schema', 'metadata_schema', 'identifier_missing', 'identifier_collision', 'method'])
+          .describe('What users would lose: their fit, their last identifier, what they type, or their last way in'),
+        field: z.string().describe('The field that brings it about'),
+        detail: z.string().describe('What is wrong, in a sentence'),
+        count: z.int().describe('How many active and new users'),
+        sample: z
+          .array(z.strictObject({ user: z.uuid(), reason: z.string().describe('What is wrong for this user') }))
+          .max(20)
+          .describe('The first of them by id; empty without the scope users:read'),
+      }),
+    )
+    .describe('What users would lose, by field'),
 })
 
 const onePool = z.strictObject({ pool: z.string().describe('Slug or id') })
@@ -125,7 +135,7 @@ export const poolRoutes: Route[] = [
     status: 200,
     async handle(call) {
       const { services, actor, at, ifMatch, query, body } = call
-      const before = await getPool(call, call.params.pool)
+      const before = await getChangeablePool(call, call.params.pool)
       checkMatch(ifMatch, before)
       const wanted = changeOf(before, body)
       if (query.accept_conflicts === 'false') await refuseConflicts(call, before, wanted)
@@ -161,7 +171,7 @@ export const poolRoutes: Route[] = [
     status: 204,
     async handle(call) {
       const { services, actor, at } = call
-      const pool = await getPool(call, call.params.pool)
+      const pool = await getChangeablePool(call, call.params.pool)
       await services.db.transaction().execute((trx) => pools.remove(trx, at, pool, byOf(actor)))
       return { body: undefined }
     },

@@ -224,7 +224,7 @@ test('the page of an expired sign-in leads to its trail, also when the attempt i
   for (const sweeping of [false, true]) {
     if (sweeping) await sweep(lido.services.db, new Date())
     if (sweeping) assert.equal(await countOf(lido, 'attempts'), 0)
-    const told = await tell(reference)
+    const told = await tellRefused(reference)
     assert.deepEqual([told.status, told.code, told.interaction?.state], [410, 'expired', 'over'])
     assert.match(told.reason ?? '', /interaction session/)
     assert.deepEqual(

@@ -21,17 +21,29 @@ const connection = async () => {
 
 test('nobody takes the pool of administrators away from under the operators', async () => {
   for (const patch of [{ slug: 'elsewhere' }, { status: 'inactive' }, { sign_in_methods: ['email_code'] }]) {
-    const { status, body } = await admin.call('PATCH', `${pool}?accept_conflicts=true`, patch)
+    const { status, body } = await owner.call('PATCH', `${pool}?accept_conflicts=true`, patch)
     assert.equal(status, 422, JSON.stringify(patch))
     const [field] = Object.keys(patch)
     assert.deepEqual((body.errors as { pointer: string }[])[0]?.pointer, `/${field}`)
   }
-  assert.equal(
-    (await admin.call('PATCH', pool, { name: 'Us', sign_in_methods: ['password', 'email_code'] })).status,
-    200,
-  )
+  const widened = { name: 'Us', sign_in_methods: ['password', 'email_code'] }
+  assert.equal((await owner.call('PATCH', pool, widened)).status, 200)
   assert.equal((await lido.call('DELETE', pool)).status, 409)
   assert.equal((await owner.call('GET', '/operators')).status, 200)
+})
+
+test('how operators sign in is changed by nobody who may not change operators', async () => {
+  const words = { en: { subject: 'Click here' } }
+  for (const [method, path, body] of [
+    ['PATCH', pool, { second_factor: 'off' }],
+    ['DELETE', pool, undefined],
+    ['PATCH', '/workspaces/admin', { name: 'Elsewhere' }],
+    ['DELETE', '/workspaces/admin', undefined],
+    ['PUT', '/workspaces/admin/messages/code', { words }],
+    ['DELETE', '/workspaces/admin/messages/code', undefined],
+  ] as const)
+    assert.equal((await admin.call(method, path, body)).status, 403, `${method} ${path}`)
+  assert.equal((await owner.call('PATCH', '/workspaces/admin', { name: 'Administration' })).status, 200)
 })
 
 test('the connection by which operators sign in stays open, offered and there', async () => {

@@ -6,7 +6,7 @@ import { Problem } from '../../platform/problem.ts'
 import { byOf, demandEverything } from '../access.ts'
 import { patchedBy } from '../check.ts'
 import { pageOf, readCursor } from '../list.ts'
-import { checkMatch, etagOf, getWorkspace } from '../reach.ts'
+import { checkMatch, etagOf, getChangeableWorkspace, getWorkspace } from '../reach.ts'
 import { listOf, listQuery, type Route, route } from '../route.ts'
 
 const settings = workspaces.writtenSettings.shape
@@ -102,7 +102,7 @@ export const workspaceRoutes: Route[] = [
     status: 200,
     async handle(call) {
       const { services, actor, at, ifMatch, body } = call
-      const before = await getWorkspace(call, call.params.workspace)
+      const before = await getChangeableWorkspace(call, call.params.workspace)
       checkMatch(ifMatch, before)
       const { slug, name, status: now, settings: set } = before
       const { status, ...merged } = patchedBy(patched, { slug, name, status: now, ...set }, body)
@@ -123,7 +123,7 @@ export const workspaceRoutes: Route[] = [
     status: 204,
     async handle(call) {
       const { services, actor, at } = call
-      const workspace = await getWorkspace(call, call.params.workspace)
+      const workspace = await getChangeableWorkspace(call, call.params.workspace)
       await services.db.transaction().execute((trx) => workspaces.remove(trx, at, workspace, byOf(actor)))
       return { body: undefined }
     },
