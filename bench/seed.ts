@@ -1,6 +1,7 @@
 import { hash } from '@node-rs/argon2'
 import * as clients from '../src/directory/clients.ts'
 import * as connections from '../src/directory/connections.ts'
+import type { PoolSettings } from '../src/directory/pool-settings.ts'
 import * as pools from '../src/directory/pools.ts'
 import * as workspaces from '../src/directory/workspaces.ts'
 import * as keys from '../src/oidc/keys.ts'
@@ -48,7 +49,7 @@ export const seed = async (database: Database): Promise<Seed> => {
   return made
 }
 
-type Methods = pools.PoolSettings['sign_in_methods']
+type Methods = PoolSettings['sign_in_methods']
 
 /** A workspace whose people sign in by other methods; answers its pool's id. */
 const makeOther = async ({ db }: Database, keyring: Keyring, slug: string, methods: Methods): Promise<string> => {

@@ -5,12 +5,15 @@ export const kind = z.enum(['email', 'mobile', 'username'])
 export const status = z.enum(['new', 'active', 'inactive', 'deleted'])
 export const fields = z.record(z.string(), z.unknown())
 
+/** What users go by, as the API tells it. */
+export const shownIdentifiers = z.array(z.strictObject({ type: kind, value: z.string(), verified: z.boolean() }))
+
 /** A user as the API tells of them. */
 export const shownUser = z.strictObject({
   id: z.uuid().describe('The `sub` of their tokens, for life'),
   status,
   authority: z.enum(['local', 'linked', 'migrated']),
-  identifiers: z.array(z.strictObject({ type: kind, value: z.string(), verified: z.boolean() })),
+  identifiers: shownIdentifiers,
   profile: fields,
   metadata: fields,
   groups: z.array(z.string()).describe('Paths'),

@@ -9,6 +9,9 @@ export interface WantedAcr {
   essential: boolean
 }
 
+/** Milliseconds for which a proof of who it is is fresh enough for what cannot be undone. */
+export const freshMs = 10 * 60_000
+
 export const isAcr = (value: unknown): value is Acr => acrValues.includes(value as Acr)
 
 /** Whether one is at least as sure as another: who proved two factors has proved one. */

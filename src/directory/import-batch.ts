@@ -8,6 +8,7 @@ import { type FoundRole, findRoles, giveRoles, nameOf, type Reach, refusalsOf } 
 import { type ImportedRow, type ImportedUser, misfits } from './import-rows.ts'
 import * as operators from './operators.ts'
 import type { Pool } from './pools.ts'
+import * as userIdentifiers from './user-identifiers.ts'
 import * as records from './user-records.ts'
 import * as users from './users.ts'
 
@@ -201,26 +202,9 @@ const createAll = async (db: Db, at: Date, poolId: string, made: Made[], by: aud
 }
 
 const createIdentifiers = async (db: Db, at: Date, poolId: string, all: (Made & { id: string })[]): Promise<void> => {
-  const rows = all.flatMap(({ id: userId, user }) =>
-    user.identifiers.map(({ kind, value, typed, verified }) => ({
-      poolId,
-      userId,
-      kind,
-      value,
-      typed,
-      verifiedAt: verified ? at : null,
-      createdAt: at,
-    })),
-  )
-  // In one order everywhere, so that two who want the same ones do not wait for each other.
-  const sorted = rows.toSorted((one, other) => (one.value < other.value ? -1 : 1))
-  const added = await db
-    .insertInto('identifiers')
-    .values(sorted)
-    .onConflict((conflict) => conflict.doNothing())
-    .returning('value')
-    .execute()
-  if (added.length < rows.length) throw new Problem('conflict')
+  const named = all.flatMap(({ id: userId, user }) => user.identifiers.map((one) => ({ ...one, userId })))
+  const added = await userIdentifiers.insert(db, at, poolId, named)
+  if (added.length < named.length) throw new Problem('conflict')
 }
 
 /** Notes who a dry run would have made. */

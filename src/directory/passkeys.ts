@@ -2,7 +2,8 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Db } from '../db/connect.ts'
 import * as audit from './audit.ts'
-import type { Pool, PoolSettings } from './pools.ts'
+import type { PoolSettings } from './pool-settings.ts'
+import type { Pool } from './pools.ts'
 
 const base64url = z.string().regex(/^[\w-]+$/)
 

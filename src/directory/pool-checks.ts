@@ -3,7 +3,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
 import { type Identifier, type IdentifierKind, readIdentifier } from './identifiers.ts'
-import type { Pool, PoolSettings } from './pools.ts'
+import type { PoolSettings } from './pool-settings.ts'
+import type { Pool } from './pools.ts'
 import { faultsOf, tellFault } from './profiles.ts'
 
 /** A user as far as the checks need them; what no check needs is empty. */

@@ -8,26 +8,41 @@ type Wanted = Identifier & { verified: boolean }
 /** Gives a user identifiers. Throws `conflict` on one that somebody goes by. */
 export const add = async (db: Db, at: Date, poolId: string, userId: string, identifiers: Wanted[]): Promise<void> => {
   if (identifiers.length === 0) return
-  // In one order everywhere, so that two who want the same ones do not wait for each other.
-  const sorted = identifiers.toSorted((one, other) => (one.value < other.value ? -1 : 1))
-  const added = await db
-    .insertInto('identifiers')
-    .values(
-      sorted.map(({ verified, kind, value, typed }) => ({
-        poolId,
-        userId,
-        kind,
-        value,
-        typed,
-        verifiedAt: verified ? at : null,
-        createdAt: at,
-      })),
-    )
-    .onConflict((conflict) => conflict.doNothing())
-    .returning('value')
-    .execute()
-  const missing = identifiers.find(({ value }) => !added.some((one) => one.value === value))
+  const added = await insert(
+    db,
+    at,
+    poolId,
+    identifiers.map((one) => ({ ...one, userId })),
+  )
+  const missing = identifiers.find(({ kind, value }) => !added.some((one) => one.kind === kind && one.value === value))
   if (missing) throw new Problem('conflict', { detail: `Somebody of the pool goes by "${missing.typed}" already.` })
+}
+
+/** Writes what users are to go by, where nobody of the pool does; answers those that were free. */
+export const insert = async (
+  db: Db,
+  at: Date,
+  poolId: string,
+  named: (Wanted & { userId: string })[],
+): Promise<Pick<Identifier, 'kind' | 'value'>[]> => {
+  const rows = named.map(({ userId, kind, value, typed, verified }) => ({
+    poolId,
+    userId,
+    kind,
+    value,
+    typed,
+    verifiedAt: verified ? at : null,
+    createdAt: at,
+  }))
+  return (
+    db
+      .insertInto('identifiers')
+      // In one order everywhere, so that two who want the same ones do not wait for each other.
+      .values(rows.toSorted((one, other) => (one.value < other.value ? -1 : 1)))
+      .onConflict((conflict) => conflict.doNothing())
+      .returning(['kind', 'value'])
+      .execute()
+  )
 }
 
 /** Takes from a user what they are not to go by, and gives them what they are. Throws `conflict` as `add` does. */

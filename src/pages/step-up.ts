@@ -1,3 +1,4 @@
+import { freshMs } from '../directory/acr.ts'
 import * as users from '../directory/users.ts'
 import type { Attempt, Proof } from '../signin/attempt.ts'
 import { policyOf } from '../signin/policy.ts'
@@ -5,9 +6,6 @@ import { openConnections } from '../signin/scene.ts'
 import { nextStep } from '../signin/step.ts'
 import { sessionProof, worthOfSession } from '../signin/strength.ts'
 import type { Visit } from './visit.ts'
-
-/** Milliseconds for which a session's proof is good for getting another factor (security.md 48). */
-const freshMs = 10 * 60_000
 
 /**
  * Begins an attempt where a session left off, so that only what is missing is asked. Undefined where the session has

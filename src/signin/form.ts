@@ -1,5 +1,6 @@
 import type { IdentifierKind } from '../directory/identifiers.ts'
-import { type Pool, passwordPolicyOf } from '../directory/pools.ts'
+import { passwordPolicyOf } from '../directory/pool-settings.ts'
+import type { Pool } from '../directory/pools.ts'
 import type { ProfileFault, ProfileProperty } from '../directory/profiles.ts'
 import type { Field as DrawnField } from '../platform/http/render.ts'
 import type { Words } from '../platform/words.ts'

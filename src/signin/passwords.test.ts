@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { passwordPolicyOf, poolSettings } from '../directory/pools.ts'
+import { passwordPolicyOf, poolSettings } from '../directory/pool-settings.ts'
 import { faultOf } from './passwords.ts'
 
 const policyOf = (password_policy: object = {}, more: object = {}) =>

@@ -1,4 +1,5 @@
-import { type PasswordPolicy, type Pool, passwordPolicyOf } from '../directory/pools.ts'
+import { type PasswordPolicy, passwordPolicyOf } from '../directory/pool-settings.ts'
+import type { Pool } from '../directory/pools.ts'
 import type { User } from '../directory/users.ts'
 import { isCommon } from '../platform/common-passwords.ts'
 import type { Services } from '../services.ts'

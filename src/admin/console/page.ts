@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { freshMs } from '../../directory/acr.ts'
 import type { ConsoleSession } from '../../directory/console-sessions.ts'
 import type { Brand } from '../../platform/http/render.ts'
 import { Problem } from '../../platform/problem.ts'
@@ -8,7 +9,6 @@ import type { Json } from '../openapi.ts'
 import { type Asked, prepare } from '../perform.ts'
 import { resources } from '../resources/index.ts'
 import type { Answer, Download, Route } from '../route.ts'
-import { freshMs } from './signin.ts'
 
 /** One request of an operator's browser, whose session and form are checked. */
 export interface Visit {

@@ -2,13 +2,11 @@ import type { Context } from 'koa'
 import type { Configuration } from 'openid-client'
 import { z } from 'zod'
 import type { Config } from '../../config.ts'
+import { freshMs } from '../../directory/acr.ts'
 import * as sessions from '../../directory/console-sessions.ts'
 import * as operators from '../../directory/operators.ts'
 import { Problem } from '../../platform/problem.ts'
 import type { Services } from '../../services.ts'
-
-/** Milliseconds for which a proof is fresh enough for what cannot be undone. */
-export const freshMs = 10 * 60_000
 
 /** The console as a client of the admin workspace: sign-in, step-up and sign-out. */
 export interface ConsoleSignIn {

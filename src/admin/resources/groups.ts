@@ -10,6 +10,7 @@ import { pageOf, readCursor } from '../list.ts'
 import { getRecord, refuse as refuseFields } from '../people.ts'
 import { checkMatch, etagOf, getPool } from '../reach.ts'
 import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+import { shownIdentifiers } from '../user-shown.ts'
 
 const answered = z.strictObject({
   id: z.uuid(),
@@ -25,9 +26,7 @@ const member = z.strictObject({
   id: z.uuid().describe('Of the user'),
   status: z.enum(['new', 'active', 'inactive']),
   direct: z.boolean().describe('Whether the user is in this very group, not only in one below it'),
-  identifiers: z.array(
-    z.strictObject({ type: z.enum(['email', 'mobile', 'username']), value: z.string(), verified: z.boolean() }),
-  ),
+  identifiers: shownIdentifiers,
 })
 
 const mostAtOnce = 200

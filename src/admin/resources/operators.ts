@@ -9,6 +9,7 @@ import { type Actor, byOf } from '../access.ts'
 import { pageOf, readCursor } from '../list.ts'
 import { checkMatch, etagOf } from '../reach.ts'
 import { listOf, listQuery, type Route, route } from '../route.ts'
+import { shownIdentifiers } from '../user-shown.ts'
 
 const limits = z.array(z.uuid()).max(200).nullable().default(null)
 
@@ -34,9 +35,7 @@ const invited = z
 const answered = z.strictObject({
   id: z.uuid().describe('Of the user in the pool of administrators'),
   status: z.enum(['new', 'active', 'inactive']).describe('Of the user; only who is active may operate'),
-  identifiers: z.array(
-    z.strictObject({ type: z.enum(['email', 'mobile', 'username']), value: z.string(), verified: z.boolean() }),
-  ),
+  identifiers: shownIdentifiers,
   role: z.enum(['owner', 'admin', 'helpdesk', 'viewer']),
   workspaces: z.array(z.uuid()).nullable(),
   pools: z.array(z.uuid()).nullable(),

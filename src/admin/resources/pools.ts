@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Report, reportOf } from '../../directory/pool-report.ts'
+import { poolSettings } from '../../directory/pool-settings.ts'
 import * as pools from '../../directory/pools.ts'
 import { Problem } from '../../platform/problem.ts'
 import { byOf, demandEverything, may } from '../access.ts'
@@ -8,7 +9,7 @@ import { pageOf, readCursor } from '../list.ts'
 import { checkMatch, etagOf, getChangeablePool, getPool } from '../reach.ts'
 import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
 
-const settings = pools.poolSettings.shape
+const settings = poolSettings.shape
 
 /** What may be written of a pool; the settings stand beside the name, as in contract. */
 const written = z.strictObject({

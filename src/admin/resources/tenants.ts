@@ -7,6 +7,7 @@ import { pageOf, readCursor } from '../list.ts'
 import { getChangeable, getRecord, refuse } from '../people.ts'
 import { amongOf, checkMatch, etagOf, getPool } from '../reach.ts'
 import { listOf, listQuery, type Route, route } from '../route.ts'
+import { shownIdentifiers } from '../user-shown.ts'
 
 const written = tenants.tenantFields.extend({
   pool: z
@@ -30,9 +31,7 @@ const member = z.strictObject({
   id: z.uuid().describe('Of the user'),
   pool_id: z.uuid(),
   status: z.enum(['new', 'active', 'inactive']),
-  identifiers: z.array(
-    z.strictObject({ type: z.enum(['email', 'mobile', 'username']), value: z.string(), verified: z.boolean() }),
-  ),
+  identifiers: shownIdentifiers,
 })
 
 const oneTenant = z.strictObject({ id: z.uuid() })

@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
-import { reaches } from '../../directory/acr.ts'
+import { freshMs, reaches } from '../../directory/acr.ts'
 import { findSession, signInAddress } from '../../oidc/account-session.ts'
 import type { Issuer } from '../../oidc/providers.ts'
 import { Problem } from '../../platform/problem.ts'
@@ -8,9 +8,6 @@ import type { Words } from '../../platform/words.ts'
 import { strongestOf } from '../../signin/strongest.ts'
 import type { Desk } from '../page.ts'
 import type { AccountVisit } from './visit.ts'
-
-/** Milliseconds for which a proof is fresh enough for what matters. */
-const freshMs = 10 * 60_000
 
 /** Where to go on, once somebody is signed in; `proof` where somebody was asked to prove again who they are. */
 const begun = z.object({ to: z.string().regex(/^(\/[\w~.-]+){0,3}$/), proof: z.string().optional() })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { poolSettings } from '../../directory/pools.ts'
+import { poolSettings } from '../../directory/pool-settings.ts'
 import { languages, wordsFor } from '../../platform/words.ts'
 import { getMethod } from './index.ts'
 

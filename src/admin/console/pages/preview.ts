@@ -1,5 +1,6 @@
 import type { z } from 'zod'
-import { type Pool, poolSettings } from '../../../directory/pools.ts'
+import { poolSettings } from '../../../directory/pool-settings.ts'
+import type { Pool } from '../../../directory/pools.ts'
 import { askedOf, schemaFault } from '../../../directory/profiles.ts'
 import { adminSlug, workspaceSettings } from '../../../directory/workspaces.ts'
 import type { Brand, Field } from '../../../platform/http/render.ts'
