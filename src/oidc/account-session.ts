@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import type { Acr } from '../directory/acr.ts'
-import { type Client, clientMetadata } from '../directory/clients.ts'
+import { clientMetadata } from '../directory/client-metadata.ts'
+import type { Client } from '../directory/clients.ts'
 import type { Kept } from '../directory/sessions.ts'
 import type { Workspace } from '../directory/workspaces.ts'
 import { randomToken, sha256 } from '../platform/secrets.ts'

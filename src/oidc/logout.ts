@@ -1,7 +1,7 @@
 import type { Next } from 'koa'
 import type { Workspace } from '../directory/workspaces.ts'
-import type { EnginePages } from './configuration.ts'
 import type { KoaContextWithOIDC } from './engine.ts'
+import type { EnginePages } from './wiring.ts'
 
 /**
  * Where nobody is signed in there is nothing to confirm: the browser goes on at once, instead of by a page of the

@@ -1,19 +1,17 @@
 import type { Middleware } from 'koa'
 import mount from 'koa-mount'
 import { LRUCache } from 'lru-cache'
-import type { AdapterPayload } from 'oidc-provider'
 import type { Changes } from '../db/changes.ts'
 import { isConnectionFailure } from '../db/connect.ts'
 import { currentWork } from '../db/work.ts'
-import * as clients from '../directory/clients.ts'
+import type { Client } from '../directory/clients.ts'
 import { findBySlug, type Workspace } from '../directory/workspaces.ts'
 import { Problem } from '../platform/problem.ts'
-import { equal, sha256 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
-import { accountClient } from './account-session.ts'
 import { tellWantedAcr } from './acr.ts'
 import { openAdapter } from './adapter.ts'
-import { configurationOf, type EnginePages } from './configuration.ts'
+import { cachedClients, compareSecrets, engineClient, keepClients } from './clients.ts'
+import { configurationOf } from './configuration.ts'
 import { documents } from './documents.ts'
 import { Provider } from './engine.ts'
 import { type GrantType, nameClosedGrants, registerGrants } from './grants/index.ts'
@@ -22,13 +20,14 @@ import { skipNeedlessLogout } from './logout.ts'
 import { posted } from './posted.ts'
 import { noteRefusals } from './refusals.ts'
 import { settle } from './settle.ts'
+import type { EnginePages } from './wiring.ts'
 
 /** A workspace at work: its engine, mounted under its address, and its clients. */
 export interface Issuer {
   workspace: Workspace
   provider: Provider
   middleware: Middleware
-  findClient(id: string): Promise<clients.Client | undefined>
+  findClient(id: string): Promise<Client | undefined>
 }
 
 export interface Issuers {
@@ -105,6 +104,7 @@ const buildIssuer = async ({ services, pages, grants }: Options, slug: string): 
   harden(provider, services)
   tellWantedAcr(provider)
   noteRefusals(provider)
+  compareSecrets(provider)
   keepClients(provider, findClient)
   registerGrants(provider, grants, { workspace, findClient })
   provider.use(documents())
@@ -116,59 +116,7 @@ const buildIssuer = async ({ services, pages, grants }: Options, slug: string): 
   return { issuer: { workspace, provider, findClient, middleware }, until: signingKeys.changesAt }
 }
 
-/** Clients of a workspace, kept with its engine; a workspace may have very many, so only those in use are. */
-const cachedClients = ({ db, config }: Services, workspace: Workspace) => {
-  const ours = accountClient(config, workspace)
-  const kept = new LRUCache<string, { client: clients.Client | undefined }>({ max: 500 })
-  return async (id: string): Promise<clients.Client | undefined> => {
-    if (id === ours.id) return ours
-    const known = kept.get(id)
-    if (known) return known.client
-    const client = id.length <= 255 && !id.includes('\0') ? await clients.find(db, workspace.id, id) : undefined
-    if (client) kept.set(id, { client })
-    return client
-  }
-}
-
-/** A client as the engine reads it; undefined where it is switched off. */
-const engineClient = (client: clients.Client | undefined): AdapterPayload | undefined => {
-  if (client?.status !== 'active') return undefined
-  const { id, metadata, secretHash, previousSecretHash } = client
-  const hashes = [secretHash, previousSecretHash].filter((hash) => hash !== null)
-  const code = metadata.grant_types.includes('authorization_code')
-  const { acr_values_default: acr } = metadata
-  return {
-    ...metadata,
-    client_id: id,
-    ...(hashes.length > 0 ? { client_secret: hashes.join(' ') } : {}),
-    response_types: code ? ['code'] : [],
-    ...(acr.length > 0 ? { default_acr_values: acr } : {}),
-  } as AdapterPayload
-}
-
-// The engine hashes a client's metadata at every look-up to know whether it has changed. Ours tell that by themselves:
-// a changed client is a new object here.
-const keepClients = ({ Client }: Provider, findClient: Issuer['findClient']): void => {
-  const made = new WeakMap<clients.Client, Awaited<ReturnType<typeof Client.find>>>()
-  const find = Client.find.bind(Client)
-  Client.find = async (id) => {
-    const client = typeof id === 'string' ? await findClient(id) : undefined
-    if (!client) return find(id)
-    const known = made.get(client)
-    if (known) return known
-    const fresh = await find(id)
-    made.set(client, fresh)
-    return fresh
-  }
-}
-
 const harden = (provider: Provider, { log }: Services): void => {
-  // Secrets are stored as their SHA-256, two of them while one takes over; each is compared, whichever it is.
-  provider.Client.prototype.compareClientSecret = function (this: { clientSecret?: string }, actual: string) {
-    const hash = sha256(actual)
-    const known = (this.clientSecret ?? '').split(' ').filter(Boolean)
-    return known.map((one) => equal(one, hash)).includes(true)
-  }
   // Every ID token names its session, not only those of clients that hear of logouts.
   provider.Client.prototype.includeSid = () => true
   provider.on('server_error', (_ctx, error) => {

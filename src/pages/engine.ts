@@ -1,4 +1,4 @@
-import type { EnginePages } from '../oidc/configuration.ts'
+import type { EnginePages } from '../oidc/wiring.ts'
 import { type Desk, show, wordsOf } from './page.ts'
 import { engineProblem } from './problems.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import * as clients from '../directory/clients.ts'
+import { clientMetadata } from '../directory/client-metadata.ts'
 import * as workspaces from '../directory/workspaces.ts'
 import { type TestLido, testLido } from '../testing.ts'
 import { makeClient, makePool, makeUser, makeWorkspace, password, type Visit, visit } from './fixtures-testing.ts'
@@ -166,7 +166,7 @@ for (const [what, branding] of refused) {
 test('A37: addresses of a client that are no web addresses are refused', async () => {
   for (const field of ['logo_uri', 'client_uri', 'policy_uri', 'tos_uri'] as const) {
     const metadata = { client_name: 'Evil', [field]: 'javascript:alert(49)' }
-    assert.throws(() => clients.clientMetadata.parse(metadata), field)
+    assert.throws(() => clientMetadata.parse(metadata), field)
   }
 })
 

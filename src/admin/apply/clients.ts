@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { system } from '../../directory/audit.ts'
+import { type ClientMetadata, refuseMisfits } from '../../directory/client-metadata.ts'
 import * as clients from '../../directory/clients.ts'
 import { adminSlug, type WorkspaceRecord } from '../../directory/workspaces.ts'
 import { sha256 } from '../../platform/secrets.ts'
@@ -26,7 +27,7 @@ const schema = z
     connections: z.array(z.string()).nullable().default(null).describe('Slugs of pools'),
     client_secret: byVariable.optional(),
   })
-  .superRefine(clients.refuseMisfits)
+  .superRefine(refuseMisfits)
 type Fields = z.output<typeof schema>
 
 interface Row {
@@ -104,10 +105,10 @@ export const clientKind: Kind<Fields, Row> = {
 const shown: ReadonlySet<string> = new Set(['client_name', 'logo_uri', 'client_uri', 'policy_uri', 'tos_uri'])
 
 /** The fields of a client that may be written, or those that may not and stay as they are. */
-const partOf = (metadata: clients.ClientMetadata, written: boolean): clients.ClientMetadata =>
+const partOf = (metadata: ClientMetadata, written: boolean): ClientMetadata =>
   Object.fromEntries(
     Object.entries(metadata).filter(([name]) => Object.hasOwn(resource.fields, name) === written),
-  ) as clients.ClientMetadata
+  ) as ClientMetadata
 
 /** Those that the program makes by itself at every start, from its own configuration. */
 const isOwn = ({ bootstrapClient }: Scene['config'], workspace: string, id: string): boolean =>

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type ClientMetadata, clientMetadata, refuseMisfits, writtenMetadata } from '../../directory/client-metadata.ts'
 import * as clients from '../../directory/clients.ts'
 import { adminSlug, type Workspace } from '../../directory/workspaces.ts'
 import { claimsOfScopes } from '../../oidc/claims.ts'
@@ -14,8 +15,8 @@ const known = new Set([...Object.keys(claimsOfScopes), 'offline_access'])
 
 /** What may be written of a client; what the fields mean together is for `refuseMisfits` to check. */
 export const fields = {
-  ...clients.writtenMetadata,
-  scope: clients.writtenMetadata.scope.refine(
+  ...writtenMetadata,
+  scope: writtenMetadata.scope.refine(
     (scope) => scope === undefined || scope.split(' ').every((one) => known.has(one)),
     `The scopes are ${[...known].join(', ')}; those of a resource stand in "resources"`,
   ),
@@ -28,10 +29,10 @@ export const clientId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._~-]{0,199}$/)
 export const status = z.enum(['active', 'inactive'])
 
 const chosenId = clientId.optional().describe('Made where none is given; never used again once it is deleted')
-const written = z.strictObject({ client_id: chosenId, ...fields }).superRefine(clients.refuseMisfits)
-const patched = z.strictObject({ ...fields, status }).superRefine(clients.refuseMisfits)
+const written = z.strictObject({ client_id: chosenId, ...fields }).superRefine(refuseMisfits)
+const patched = z.strictObject({ ...fields, status }).superRefine(refuseMisfits)
 
-const { initiate_login_uri: _initiate, ...told } = clients.clientMetadata.shape
+const { initiate_login_uri: _initiate, ...told } = clientMetadata.shape
 const answered = z.strictObject({
   client_id: z.string(),
   client_secret: z.string().optional().describe('Only in the answer to what made it'),
@@ -217,7 +218,7 @@ const demandFound = (client: clients.Client | undefined): clients.Client => {
 const demandGrantable = (
   { actor, services: { config } }: One | Pick<One, 'actor' | 'services'>,
   { slug }: Workspace,
-  { resources }: Pick<clients.ClientMetadata, 'resources'>,
+  { resources }: Pick<ClientMetadata, 'resources'>,
 ): void => {
   const scopes = slug === adminSlug ? resources[`${config.publicUrl}/api/v1`] : undefined
   if (!scopes) return
