@@ -8,7 +8,8 @@ import { profile } from './profile.ts'
 const port = Number(process.env.PORT)
 const issuer = process.env.PUBLIC_URL ?? ''
 const jwks = JSON.parse(process.env.JWKS ?? '') as JWKS
-const { client, machine, redirectUri, resource } = fixture
+const { client, machine, television, redirectUri, resource, signed } = fixture
+const algorithms: Record<string, 'ES256' | 'EdDSA'> = { [signed.ES256]: 'ES256', [signed.EdDSA]: 'EdDSA' }
 
 const configuration: Configuration = {
   jwks,
@@ -23,6 +24,7 @@ const configuration: Configuration = {
     userinfo: '/userinfo',
     jwks: '/jwks',
     introspection: '/introspect',
+    device_authorization: '/device_authorization',
     revocation: '/revoke',
     end_session: '/logout',
   },
@@ -41,6 +43,13 @@ const configuration: Configuration = {
       grant_types: ['client_credentials'],
       response_types: [],
     },
+    {
+      client_id: television.id,
+      token_endpoint_auth_method: 'none',
+      redirect_uris: [],
+      grant_types: ['urn:ietf:params:oauth:grant-type:device_code'],
+      response_types: [],
+    },
   ],
   claims: { openid: ['sub'], profile: ['name', 'given_name', 'family_name'], email: ['email', 'email_verified'] },
   scopes: ['openid', 'offline_access'],
@@ -51,15 +60,16 @@ const configuration: Configuration = {
     clientCredentials: { enabled: true },
     revocation: { enabled: true },
     introspection: { enabled: true },
+    deviceFlow: { enabled: true },
     resourceIndicators: {
       enabled: true,
       defaultResource: () => [],
       useGrantedResource: () => true,
-      getResourceServerInfo: () => ({
+      getResourceServerInfo: (_ctx, uri) => ({
         scope: resource.scope,
-        audience: resource.uri,
+        audience: uri,
         accessTokenFormat: 'jwt',
-        jwt: { sign: { alg: 'RS256' } },
+        jwt: { sign: { alg: algorithms[uri] ?? 'RS256' } },
       }),
     },
   },
@@ -81,6 +91,7 @@ const configuration: Configuration = {
     Session: 1_209_600,
     Grant: 31_536_000,
     RefreshToken: 2_592_000,
+    DeviceCode: 600,
   },
 }
 

@@ -12,9 +12,13 @@ export const budgets: Budget[] = [
   { name: 'discovery', title: 'discovery', ratio: 0.95, statements: 0 },
   { name: 'jwks', title: 'JWKS', ratio: 0.95, statements: 0 },
   { name: 'client_credentials', title: 'client_credentials (JWT)', ratio: 0.85, statements: 1 },
+  { name: 'client_credentials_es256', title: 'client_credentials (ES256)', ratio: 0.75, statements: 1 },
+  { name: 'client_credentials_eddsa', title: 'client_credentials (EdDSA)', ratio: 0.75, statements: 1 },
   { name: 'refresh', title: 'refresh with rotation', ratio: 0.5, statements: 5 },
   { name: 'userinfo', title: 'userinfo', ratio: 0.5, statements: 2 },
   { name: 'introspection', title: 'introspection', ratio: 0.5, statements: 2 },
+  { name: 'device_poll', title: 'device polling', ratio: 0.4, statements: 2 },
+  { name: 'token_exchange', title: 'token exchange', statements: 2 },
   { name: 'page', title: 'sign-in page (authorize + page)', ratio: 0.7, statements: 2 },
   { name: 'sign_in_unhashed', title: 'whole sign-in, hash left out', ratio: 0.5, statements: 12 },
   { name: 'sign_in', title: 'whole sign-in', statements: 12 },
@@ -33,7 +37,12 @@ export const readyWithin = 600
 
 const megabyte = 2 ** 20
 /** Bytes of the process. */
-export const memory = { idle: 130 * megabyte, busy: 250 * megabyte, manyWorkspaces: 300 * megabyte }
+export const memory = {
+  idle: 130 * megabyte,
+  busy: 250 * megabyte,
+  manyWorkspaces: 300 * megabyte,
+  manyClients: 50 * megabyte,
+}
 
 /** How much a request may cost more among a thousand times as many users. */
 export const growth = 1.1

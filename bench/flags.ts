@@ -14,6 +14,7 @@ export interface Flags {
   storm: number
   starts: number
   workspaces: number
+  clients: number
   /** Among how many users operators ask, and how many users are brought in. */
   users: number
   rows: number
@@ -24,7 +25,7 @@ export interface Flags {
   profile: string | undefined
 }
 
-const extras = ['storm', 'startup', 'workspaces', 'admin', 'import'] as const
+const extras = ['storm', 'startup', 'workspaces', 'clients', 'admin', 'import', 'sandbox', 'migration'] as const
 export type Extra = (typeof extras)[number]
 
 const usage = `npm run bench -- [--quick] [--only=NAME,…] [--growth[=USERS]] [--users=USERS] [--rows=ROWS]
@@ -70,6 +71,7 @@ const long = {
   storm: 5000,
   starts: 5,
   workspaces: 2000,
+  clients: 10_000,
   users: 1_000_000,
   rows: 100_000,
 }
@@ -81,6 +83,7 @@ const short = {
   storm: 2000,
   starts: 2,
   workspaces: 200,
+  clients: 1000,
   users: 20_000,
   rows: 5000,
 }

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { type AdminFound, measureAdmin, prepareAdmin } from './admin.ts'
 import { adminHeading, adminLine } from './admin-report.ts'
+import { measureClients } from './clients.ts'
 import { type Database, openAnother, openDatabase } from './database.ts'
 import { type Measured, measure, type Subject } from './driver.ts'
 import { fixture } from './fixture.ts'
@@ -9,10 +10,12 @@ import { type Flags, readFlags } from './flags.ts'
 import { grow, growing } from './growth.ts'
 import { measureImport } from './import.ts'
 import { type Mailbox, openMailbox } from './mailbox.ts'
+import { measureMigration } from './migration.ts'
 import { operations, ours } from './operations.ts'
 import { givePasskeys } from './passkeys.ts'
 import { canPin, driverCore, pin, type Served, serve } from './processes.ts'
 import { type Findings, heading, operationLine, verdicts } from './report.ts'
+import { measureSandbox } from './sandbox.ts'
 import { type Seed, seed, users } from './seed.ts'
 import { measureStartup } from './startup.ts'
 import { storm } from './storm.ts'
@@ -30,10 +33,13 @@ const run = async (flags: Flags): Promise<Findings> => {
     storms: [],
     startup: undefined,
     workspaces: undefined,
+    clients: undefined,
     growth: [],
     users: flags.growth,
     admin: undefined,
     imported: undefined,
+    sandbox: undefined,
+    migration: undefined,
   }
   pin(process.pid, driverCore)
   if (flags.profile) await mkdir(flags.profile, { recursive: true })
@@ -50,12 +56,23 @@ const run = async (flags: Flags): Promise<Findings> => {
   const lido = { ...(await openLido({ database, seeded, mailbox })), passkeys }
   const bare = await openBare(seeded)
   await measureOperations(lido, bare, flags, found)
+  if (flags.extras.includes('sandbox')) found.sandbox = await measureSandbox({ starts: flags.starts, runs: 20 })
+  if (flags.extras.includes('migration')) {
+    const another = await openAnother(database, 'bench_migration')
+    found.migration = await measureMigration(another, 40)
+    await another.stop()
+  }
   if (flags.extras.includes('storm'))
     for (const name of ['client_credentials', 'refresh'] as const)
       found.storms.push(await storm(lido, name, flags.storm))
   if (flags.extras.includes('workspaces')) {
     const server = await openServer('lido', envOf(database.url, seeded), ['--expose-gc'])
     found.workspaces = await measureWorkspaces(database, seeded, server, flags.workspaces)
+    await server.stop()
+  }
+  if (flags.extras.includes('clients')) {
+    const server = await openServer('lido', envOf(database.url, seeded), ['--expose-gc'])
+    found.clients = await measureClients(database, seeded, server, flags.clients)
     await server.stop()
   }
   if (flags.extras.includes('import'))

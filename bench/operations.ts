@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { deviceGrant, exchangeGrant } from '../src/directory/client-metadata.ts'
 import type { Connection, Reply } from './connection.ts'
 import { emailOf, fixture } from './fixture.ts'
 import { basic, connected, encode, expect, inTurn, type Operation, type Target, type Worker, worker } from './worker.ts'
@@ -7,9 +8,13 @@ export const operationNames = [
   'discovery',
   'jwks',
   'client_credentials',
+  'client_credentials_es256',
+  'client_credentials_eddsa',
   'refresh',
   'userinfo',
   'introspection',
+  'device_poll',
+  'token_exchange',
   'page',
   'sign_in_unhashed',
   'sign_in',
@@ -19,20 +24,15 @@ export const operationNames = [
 export type OperationName = (typeof operationNames)[number]
 
 /** Those that the bare engine has no counterpart of. */
-export const ours: readonly OperationName[] = ['sign_in', 'sign_in_code', 'sign_in_passkey']
+export const ours: readonly OperationName[] = ['token_exchange', 'sign_in', 'sign_in_code', 'sign_in_passkey']
 
 /** Every operation by its name; the two sign-ins by password differ by what the server does with it. */
 export const operations: Record<OperationName, Operation> = {
   discovery: reading('/.well-known/openid-configuration', '"token_endpoint"'),
   jwks: reading('/jwks', '"keys"'),
-  client_credentials: async (target) => {
-    const { resource, machine } = fixture
-    const body = encode({ grant_type: 'client_credentials', resource: resource.uri, scope: resource.scope })
-    return worker(target, async (connection) => {
-      const { access_token: token } = tokensOf(await connection.post(`${target.prefix}/token`, body, basic(machine)))
-      if (token.split('.').length !== 3) throw new Error('The access token is no JWT.')
-    })
-  },
+  client_credentials: machineToken(fixture.resource.uri, 'RS256'),
+  client_credentials_es256: machineToken(fixture.signed.ES256, 'ES256'),
+  client_credentials_eddsa: machineToken(fixture.signed.EdDSA, 'EdDSA'),
   refresh: async (target, n, of) => {
     // Some families each: the engine's adapter keeps every token of a grant in one list, and slows down as it grows; but
     // it forgets what was not used among the last thousand records.
@@ -63,6 +63,31 @@ export const operations: Record<OperationName, Operation> = {
       expect(await connection.post(`${target.prefix}/introspect`, body, headers), 200, '"active":true')
     })
   },
+  // Nobody answers: what a device asks until then, too often at that, which costs the same.
+  device_poll: async (target) => {
+    const client_id = fixture.television.id
+    const begin = encode({ client_id, scope: 'openid' })
+    const begun = await connected(target, (connection) =>
+      connection.post(`${target.prefix}/device_authorization`, begin),
+    )
+    const { device_code } = JSON.parse(expect(begun, 200, '"device_code"').text) as { device_code: string }
+    const body = encode({ client_id, device_code, grant_type: deviceGrant })
+    return worker(target, async (connection) => {
+      expect(await connection.post(`${target.prefix}/token`, body), 400, '"error":"')
+    })
+  },
+  token_exchange: async (target, n) => {
+    const { access_token } = await signInOnce(target, n)
+    const body = encode({
+      grant_type: exchangeGrant,
+      subject_token: access_token,
+      subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+      scope: 'openid',
+    })
+    return worker(target, async (connection) => {
+      expect(await connection.post(`${target.prefix}/token`, body, basic(fixture.gate)), 200, '"issued_token_type"')
+    })
+  },
   page: async (target) =>
     worker(target, async (connection) => {
       await openPage(connection, target)
@@ -80,6 +105,17 @@ function reading(path: string, needle: string): Operation {
   return async (target) =>
     worker(target, async (connection) => {
       expect(await connection.get(`${target.prefix}${path}`), 200, needle)
+    })
+}
+
+function machineToken(resource: string, alg: string): Operation {
+  const body = encode({ grant_type: 'client_credentials', resource, scope: fixture.resource.scope })
+  const headers = basic(fixture.machine)
+  return async (target) =>
+    worker(target, async (connection) => {
+      const { access_token: token } = tokensOf(await connection.post(`${target.prefix}/token`, body, headers))
+      const header = Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()
+      if (!header.includes(`"${alg}"`)) throw new Error(`The access token is no JWT by ${alg}.`)
     })
 }
 

@@ -2,10 +2,13 @@ import type { AdminFound, Plans } from './admin.ts'
 import { adminVerdicts, importVerdicts } from './admin-report.ts'
 import { budgets, growth, memory, readyWithin, signInsPerVerify, underStorm } from './budgets.ts'
 import type { Verifies } from './channel.ts'
+import type { ManyClients } from './clients.ts'
 import type { Measured } from './driver.ts'
 import type { Growth } from './growth.ts'
 import type { Imported } from './import.ts'
+import { type MigrationFound, migrationLines } from './migration.ts'
 import type { OperationName } from './operations.ts'
+import type { SandboxFound } from './sandbox.ts'
 import type { Startup } from './startup.ts'
 import type { Storm } from './storm.ts'
 import { atLeast, atMost, type Column, fixed, megabytes, row } from './verdict.ts'
@@ -18,10 +21,13 @@ export interface Findings {
   storms: Storm[]
   startup: Startup | undefined
   workspaces: ManyWorkspaces | undefined
+  clients: ManyClients | undefined
   growth: Growth[]
   users: number
   admin: { found: AdminFound[]; plans: Plans } | undefined
   imported: Imported | undefined
+  sandbox: SandboxFound | undefined
+  migration: MigrationFound | undefined
 }
 
 const columns: Column[] = [
@@ -82,6 +88,8 @@ export const verdicts = (found: Findings): string[] => [
   ...found.growth.flatMap(({ name, few, many }) => growthVerdicts(name, few, many)),
   ...(found.admin ? adminVerdicts(found.admin) : []),
   ...(found.imported ? importVerdicts(found.imported) : []),
+  ...(found.sandbox ? sandboxVerdicts(found.sandbox) : []),
+  ...(found.migration ? migrationLines(found.migration) : []),
 ]
 
 const operationVerdicts = ({ name, atOnce, lido, bare }: Findings['operations'][number]): string[] => {
@@ -122,7 +130,7 @@ const stormVerdicts = ({ name, p50, p99, signInsPerSecond }: Storm): string[] =>
   atMost(`${titleOf(name)} under ${fixed(signInsPerSecond, 0)} sign-ins/s: p99 ms`, p99, underStorm.p99, 2),
 ]
 
-const memoryVerdicts = ({ operations, startup, workspaces }: Findings): string[] => {
+const memoryVerdicts = ({ operations, startup, workspaces, clients }: Findings): string[] => {
   const busy = Math.max(0, ...operations.filter(({ atOnce }) => atOnce === 32).map(({ lido }) => lido.rss))
   const inMegabytes = (name: string, bytes: number, most: number) => atMost(name, bytes / 2 ** 20, most / 2 ** 20, 0)
   return [
@@ -135,6 +143,15 @@ const memoryVerdicts = ({ operations, startup, workspaces }: Findings): string[]
             `memory of ${workspaces.count} workspaces more than one: MB`,
             workspaces.many - workspaces.one,
             memory.manyWorkspaces,
+          ),
+        ]
+      : []),
+    ...(clients
+      ? [
+          inMegabytes(
+            `memory of ${clients.count} clients more than one: MB`,
+            clients.many - clients.one,
+            memory.manyClients,
           ),
         ]
       : []),
@@ -153,3 +170,16 @@ const growthVerdicts = (name: OperationName, few: Measured, many: Measured): str
 ]
 
 const titleOf = (name: OperationName): string => budgets.find((budget) => budget.name === name)?.title ?? name
+
+/** Milliseconds of a run for which a process waits; bytes of that process. */
+const scripts = { p50: 25, p95: 60, cold: 600, rss: 90 * 2 ** 20 }
+
+const sandboxVerdicts = ({ cold, warm, perSecond, rss }: SandboxFound): string[] => [
+  atMost('a script, its process warm: p50, ms', at(warm, 0.5), scripts.p50, 1),
+  atMost('a script, its process warm: p95, ms', at(warm, 0.95), scripts.p95, 1),
+  atMost('a script, its process cold: p50, ms', at(cold, 0.5), scripts.cold, 0),
+  atMost('a process that waits for a script, MB', rss / 2 ** 20, scripts.rss / 2 ** 20, 0),
+  `        ${'scripts a second, each in a process of its own'.padEnd(58)} ${fixed(perSecond, 1)}`,
+]
+
+const at = (figures: number[], share: number): number => figures[Math.floor((figures.length - 1) * share)] ?? Number.NaN

@@ -1,8 +1,11 @@
 import { hash } from '@node-rs/argon2'
+import { system } from '../src/directory/audit.ts'
+import { deviceGrant, exchangeGrant } from '../src/directory/client-metadata.ts'
 import * as clients from '../src/directory/clients.ts'
 import * as connections from '../src/directory/connections.ts'
 import type { PoolSettings } from '../src/directory/pool-settings.ts'
 import * as pools from '../src/directory/pools.ts'
+import * as resources from '../src/directory/resources.ts'
 import * as workspaces from '../src/directory/workspaces.ts'
 import * as keys from '../src/oidc/keys.ts'
 import { type Keyring, openKeyring, randomToken } from '../src/platform/secrets.ts'
@@ -73,14 +76,30 @@ const registerApplication = async (db: Database['db'], workspaceId: string): Pro
 }
 
 const registerClients = async ({ db }: Database, workspaceId: string): Promise<void> => {
-  const { machine, resource } = fixture
+  const { machine, resource, signed } = fixture
   await registerApplication(db, workspaceId)
   await clients.create(db, new Date(), workspaceId, {
     ...machine,
     client_name: 'Machine',
     grant_types: ['client_credentials'],
-    resources: { [resource.uri]: [resource.scope] },
+    resources: Object.fromEntries([resource.uri, ...Object.values(signed)].map((uri) => [uri, [resource.scope]])),
   })
+  await clients.create(db, new Date(), workspaceId, {
+    ...fixture.gate,
+    client_name: 'Gate',
+    grant_types: [exchangeGrant],
+    token_exchange: { subjects: 'any', impersonation: true },
+  })
+  await clients.create(db, new Date(), workspaceId, {
+    ...fixture.television,
+    client_name: 'Television',
+    token_endpoint_auth_method: 'none',
+    grant_types: [deviceGrant],
+  })
+  for (const [alg, identifier] of Object.entries(signed) as [keyof typeof signed, string][]) {
+    const record = { identifier, name: alg, signing_alg: alg, scopes: [{ name: resource.scope }] }
+    await resources.create(db, new Date(), workspaceId, record, system)
+  }
 }
 
 /**

@@ -50,7 +50,9 @@ const known = [
   '/console/traces',
   '/console/workspaces/{}/clients/{}/~rotate',
   '/console/workspaces/{}/connections/{}/~edit',
+  '/console/workspaces/{}/domains/{}/~verify',
   '/console/workspaces/{}/keys',
+  '/console/workspaces/{}/keys/{}/~revoke',
 ]
 
 const startsOf = ({ slug, pools: [pool] }: World): string[] => [
@@ -107,6 +109,9 @@ const furnish = async (page: Page, lido: Lido): Promise<World> => {
   await page.goto(`${lido.url}/console/roles/~new`)
   await fill(page, { Name: 'Reads the bills of others', Key: fresh('bills.reader') })
   await press(page, 'Save')
+  await page.goto(`${lido.url}/console/workspaces/${world.slug}/domains/~new`)
+  await fill(page, { Host: `a-rather-long-name-of-a-host.${fresh('domain')}.example` })
+  await press(page, 'Save')
   await page.goto(`${lido.url}/console/workspaces/${world.slug}/clients/~new`)
   await fill(page, {
     Name: 'Tide times',
@@ -123,7 +128,7 @@ const furnish = async (page: Page, lido: Lido): Promise<World> => {
   await press(page, 'Send the invitation')
   await page.goto(`${base}/imports/~new`)
   await page
-    .getByLabel('File')
+    .getByLabel('File', { exact: true })
     .setInputFiles({ name: 'users.csv', mimeType: 'text/csv', buffer: Buffer.from('email\nnobody') })
   await press(page, 'Import')
   await expect(page.getByText('1 of 1 rows')).toBeVisible()

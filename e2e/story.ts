@@ -21,7 +21,7 @@ export const test = base.extend<Telling, { lido: TestLido }>({
   lido: [
     // Playwright reads what a fixture needs from this parameter, and insists on one.
     async ({ browserName: _ }, use) => {
-      const lido = await testLido()
+      const lido = await testLido({ EGRESS_ALLOW: '127.0.0.1' })
       await use(lido)
       await lido.stop()
     },

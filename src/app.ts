@@ -1,14 +1,20 @@
-import Koa, { type Context, type Middleware } from 'koa'
+import type { RequestListener } from 'node:http'
+import Koa, { type Context, type Middleware, type Next } from 'koa'
 import { operatorsConsole } from './admin/console/index.ts'
 import { admin } from './admin/index.ts'
 import type { Changes } from './db/changes.ts'
 import { emptyWork, withWork } from './db/work.ts'
+import { type ActiveDomains, openActiveDomains } from './directory/active-domains.ts'
+import type { Active } from './directory/domains.ts'
 import { newTrace, traceIn } from './directory/traces.ts'
 import type { GrantType } from './oidc/grants/index.ts'
+import { tokenExchange } from './oidc/grants/token-exchange.ts'
 import { type Issuers, openIssuers } from './oidc/providers.ts'
 import { account } from './pages/account/index.ts'
+import { callback } from './pages/callback.ts'
 import { demo } from './pages/demo.ts'
 import { development } from './pages/development.ts'
+import { chooseApp, type DomainApp, everyIssuer, openDomainApps } from './pages/domain-apps.ts'
 import { enginePages } from './pages/engine.ts'
 import { invitation } from './pages/invitation.ts'
 import type { Desk } from './pages/page.ts'
@@ -17,14 +23,17 @@ import { problems } from './pages/problems.ts'
 import { recover } from './pages/recover.ts'
 import { keepRefusals } from './pages/refusals.ts'
 import { lookAgain, signin } from './pages/signin.ts'
+import { comeFromLeaving, leaveUpstream } from './pages/upstream-logout.ts'
+import { upstreamMetadata } from './pages/upstream-metadata.ts'
 import { verify } from './pages/verify.ts'
-import { wellKnown } from './pages/well-known.ts'
+import { domainProof, insertedForm, wellKnown } from './pages/well-known.ts'
 import { findAsset } from './platform/http/assets.ts'
 import { openClientAddress } from './platform/http/proxies.ts'
 import { openRender } from './platform/http/render.ts'
 import { Problem } from './platform/problem.ts'
 import { sha256 } from './platform/secrets.ts'
 import type { Services } from './services.ts'
+import { reload } from './signin/pools/reload.ts'
 
 interface Options {
   services: Services
@@ -33,11 +42,47 @@ interface Options {
   ready(): Promise<boolean>
 }
 
-/** The program as one Koa application: the middleware and the mounts, in order. */
-export const createApp = ({ services, changes, ready }: Options): Koa => {
+/** The program as one Koa application: the middleware and the mounts, in order; with the issuers, for its jobs. */
+export const createApp = ({ services, changes, ready }: Options): { answer: RequestListener; issuers: Issuers } => {
   const desk: Desk = { services, render: openRender() }
-  const grants: GrantType[] = [passwordGrantOf(services)]
-  const issuers = openIssuers({ services, changes, pages: enginePages(desk), grants })
+  const home = services.config.publicUrl
+  const domains = openActiveDomains(services.db, changes)
+  const grants = grantsOf(services)
+  const issuers = openIssuers({
+    services,
+    changes,
+    pages: enginePages(desk),
+    grants,
+    reload: reload(services),
+    domains,
+    home,
+    origin: null,
+  })
+  const app = beginApp(desk)
+  app.use(operations(services, ready))
+  app.use(assets)
+  app.use(wellKnown(services, home))
+  app.use(domainProof(services))
+  app.use(admin(services, changes))
+  app.use(operatorsConsole(services))
+  app.use(callbacks(desk))
+  app.use(upstreamsDocuments(services))
+  app.use(insertedForm)
+  app.use(workspaces(desk, issuers))
+  if (services.config.env !== 'production') {
+    app.use(development(desk))
+    app.use(demo(desk))
+  }
+  const domainApps = openDomainApps({ changes, make: domainAppOf(desk, domains) })
+  const answer = chooseApp({ services, domains, atHome: app.callback(), domainApps })
+  return { answer, issuers: everyIssuer(issuers, domains, domainApps) }
+}
+
+const grantsOf = (services: Services): GrantType[] => [passwordGrantOf(services), tokenExchange(services)]
+
+/** What every application begins with, wherever it answers. */
+const beginApp = (desk: Desk): Koa => {
+  const { services } = desk
   const app = new Koa()
   app.keys = services.keyring.cookieSigner() as unknown as NonNullable<Koa['keys']>
   app.on('error', (error) => services.log.error({ err: error }, 'an answer could not be sent'))
@@ -46,18 +91,38 @@ export const createApp = ({ services, changes, ready }: Options): Koa => {
   app.use(keepRefusals(services))
   app.use(problems(desk))
   app.use(refuseOddTargets)
-  app.use(operations(services, ready))
-  app.use(assets)
-  app.use(wellKnown(services))
-  app.use(admin(services, changes))
-  app.use(operatorsConsole(services))
-  app.use(workspaces(desk, issuers))
-  if (services.config.env !== 'production') {
-    app.use(development(desk))
-    app.use(demo(desk))
-  }
   return app
 }
+
+/** A workspace alone, at a domain of its own: everything in it is told that this is where the program is. */
+const domainAppOf =
+  ({ services: atHome, render }: Desk, domains: ActiveDomains) =>
+  ({ origin, slug }: Active, changes: Changes): DomainApp => {
+    const home = atHome.config.publicUrl
+    const services = { ...atHome, config: { ...atHome.config, publicUrl: origin } }
+    const desk: Desk = { services, render }
+    const grants = grantsOf(services)
+    const issuers = openIssuers({
+      services,
+      changes,
+      pages: enginePages(desk),
+      grants,
+      reload: reload(services),
+      domains,
+      home,
+      origin,
+      most: 1,
+    })
+    const door = workspaceDoor(desk, issuers)
+    const app = beginApp(desk)
+    app.use(assets)
+    app.use(wellKnown(services, home))
+    app.use(domainProof(services))
+    app.use(callbacks(desk))
+    app.use(upstreamsDocuments(services))
+    app.use((ctx, next) => door(ctx, next, slug, ctx.path))
+    return { answer: app.callback(), issuers }
+  }
 
 /** Scheme, host and client address come from the configuration and its proxies, never from what a request says. */
 const speakForConfiguration = (app: Koa, { config }: Services): void => {
@@ -84,7 +149,7 @@ const speakForConfiguration = (app: Koa, { config }: Services): void => {
 }
 
 /** The requests of one interaction, by its uid. */
-const ofInteraction = /^\/w\/[^/]+\/(?:signin|authorize)\/([\w-]+)$/
+const ofInteraction = /^(?:\/w\/[^/]+)?\/(?:signin|authorize|device)\/([\w-]+)$/
 
 const nameTrace = (ctx: Context, trace: string): void => {
   ctx.state.trace = trace
@@ -169,8 +234,45 @@ const assets: Middleware = (ctx, next) => {
   ctx.body = asset.body
 }
 
-/** The door of a workspace: its pages, and the engine for everything else. */
+/** What upstreams are given of a connection. */
+const upstreamsDocuments = (services: Services): Middleware => {
+  const show = upstreamMetadata(services)
+  return (ctx, next) => {
+    const [, connection] = ctx.path.match(/^\/callback\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/metadata$/) ?? []
+    if (connection === undefined) return next()
+    ctx.state.route = '/callback/:connection/metadata'
+    return show(ctx, connection)
+  }
+}
+
+/** Where upstreams send people back to; it belongs to no workspace's path, for the other side knows only a connection. */
+const callbacks = (desk: Desk): Middleware => {
+  const take = callback(desk)
+  return (ctx, next) => {
+    const [, connection, left] = ctx.path.match(/^\/callback\/([^/]+)(\/logout)?$/) ?? []
+    if (connection === undefined) return next()
+    if (left) {
+      ctx.state.route = '/callback/:connection/logout'
+      readOnly(ctx)
+      return comeFromLeaving(desk, ctx)
+    }
+    ctx.state.route = '/callback/:connection'
+    readOrWrite(ctx)
+    return take(ctx, connection)
+  }
+}
+
+/** Every workspace, below the path of its slug. */
 const workspaces = (desk: Desk, issuers: Issuers): Middleware => {
+  const door = workspaceDoor(desk, issuers)
+  return (ctx, next) => {
+    const [, slug, rest = '/'] = ctx.path.match(/^\/w\/([^/]+)(\/.*)?$/) ?? []
+    return slug === undefined ? next() : door(ctx, next, slug, rest)
+  }
+}
+
+/** The door of a workspace: its pages, and the engine for everything else. */
+const workspaceDoor = (desk: Desk, issuers: Issuers) => {
   const { services } = desk
   const pages = {
     account: account(desk),
@@ -179,9 +281,7 @@ const workspaces = (desk: Desk, issuers: Issuers): Middleware => {
     invitation: invitation(desk),
     verify: verify(desk),
   }
-  return async (ctx, next) => {
-    const [, slug, rest = '/'] = ctx.path.match(/^\/w\/([^/]+)(\/.*)?$/) ?? []
-    if (slug === undefined) return next()
+  return async (ctx: Context, next: Next, slug: string, rest: string) => {
     const issuer = await issuers.find(slug)
     if (issuer?.workspace.status !== 'active') throw new Problem('not_found', { key: 'unknown_workspace' })
     ctx.state.workspace = issuer.workspace
@@ -213,7 +313,12 @@ const workspaces = (desk: Desk, issuers: Issuers): Middleware => {
         readOnly(ctx)
         return pages.verify(ctx, issuer, rest.split('/')[2] ?? '')
       }
-      ctx.state.route = `/w/:workspace${engineRoutes.has(rest) ? rest : rest.startsWith('/authorize/') ? '/authorize/:uid' : '/*'}`
+      if (rest === '/logout' || rest === '/logout/confirm') {
+        ctx.state.route = `/w/:workspace${rest}`
+        await issuer.middleware(ctx, next)
+        return leaveUpstream(desk, ctx, issuer)
+      }
+      ctx.state.route = `/w/:workspace${engineRoutes.has(rest) ? rest : rest.startsWith('/authorize/') ? '/authorize/:uid' : rest.startsWith('/device/') ? '/device/:uid' : rest.startsWith('/register/') ? '/register/:client' : '/*'}`
       return issuer.middleware(ctx, next)
     })
   }
@@ -233,6 +338,8 @@ const readOrWrite = (ctx: Context): void => {
 
 const engineRoutes = new Set([
   '/.well-known/openid-configuration',
+  '/.well-known/oauth-authorization-server',
+  '/register',
   '/authorize',
   '/token',
   '/userinfo',
@@ -241,5 +348,9 @@ const engineRoutes = new Set([
   '/logout/confirm',
   '/logout/success',
   '/introspect',
+  '/par',
   '/revoke',
+  '/device',
+  '/device_authorization',
+  '/backchannel',
 ])

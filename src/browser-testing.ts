@@ -12,7 +12,7 @@ export interface Page {
   alert: string | undefined
 }
 
-/** A browser without JavaScript: a cookie jar with paths, redirects and the one form of a page. */
+/** A browser without JavaScript: a cookie jar with paths, redirects, pages that go on by themselves, and one form a page. */
 export interface Browser {
   page: Page
   cookies: Map<string, { value: string; path: string }>
@@ -25,7 +25,7 @@ export interface Browser {
   link(text: string): string
 }
 
-export const openBrowser = (base: string): Browser => {
+export const openBrowser = (base: string, send: typeof fetch = fetch): Browser => {
   const cookies: Browser['cookies'] = new Map()
   let page: Page = { status: 0, url: base, html: '', headers: new Headers(), step: undefined, alert: undefined }
 
@@ -35,13 +35,19 @@ export const openBrowser = (base: string): Browser => {
     if (sent.length > 0)
       headers.set('Cookie', sent.map(([name, { value }]) => `${name.split('@')[0]}=${value}`).join('; '))
     headers.set('Accept', headers.get('Accept') ?? 'text/html')
-    const response = await fetch(url, { ...init, headers, redirect: 'manual' })
+    const response = await send(url, { ...init, headers, redirect: 'manual' })
     for (const line of response.headers.getSetCookie()) keep(cookies, line, url)
     const location = response.headers.get('Location')
     const next = location && new URL(location, url)
-    if (next && next.origin === new URL(base).origin && hops < 10) {
+    if (next && next.origin === new URL(base).origin && hops < 20) {
       await response.arrayBuffer()
       return request(next, { method: 'GET' }, hops + 1)
+    }
+    const onward = next ? undefined : response.headers.get('Refresh')?.match(/^0; url=(.+)$/)?.[1]
+    const after = onward && new URL(onward, url)
+    if (after && after.origin === new URL(base).origin && hops < 20) {
+      await response.arrayBuffer()
+      return request(after, { method: 'GET' }, hops + 1)
     }
     const html = await response.text()
     page = {

@@ -17,6 +17,8 @@ export interface Config {
   databaseUrl: string | undefined
   /** An absolute path. */
   dataDir: string
+  /** Where a workspace may have signing keys as files, in a folder of its slug; an absolute path. */
+  keysDir: string | undefined
   /** Newest first; may be empty outside production, where main.ts makes and keeps one. */
   secrets: readonly string[]
   smtpUrl: string | undefined
@@ -28,6 +30,10 @@ export interface Config {
   geoipFile: string | undefined
   /** Addresses and CIDR ranges. */
   trustedProxies: readonly string[]
+  /** The header in which a trusted proxy hands on the certificate of a client. */
+  clientCertHeader: string | undefined
+  /** The header in which it says `SUCCESS` where it has verified that certificate. */
+  clientCertVerifiedHeader: string | undefined
   /** Addresses and CIDR ranges. */
   egressAllow: readonly string[]
   logLevel: (typeof logLevels)[number]
@@ -87,6 +93,7 @@ const toConfig = (read: Environment): Config => {
     publicUrl: publicUrl.origin,
     databaseUrl: read.DATABASE_URL,
     dataDir: resolve(read.DATA_DIR),
+    keysDir: read.KEYS_DIR && resolve(read.KEYS_DIR),
     secrets: read.SECRETS ?? [],
     smtpUrl: read.SMTP_URL,
     mailFrom: read.MAIL_FROM ?? `Lido <no-reply@${publicUrl.hostname}>`,
@@ -95,6 +102,8 @@ const toConfig = (read: Environment): Config => {
     breachedPasswordsUrl: read.BREACHED_PASSWORDS_URL?.replace(/\/*$/, '/'),
     geoipFile: read.GEOIP_FILE && resolve(read.GEOIP_FILE),
     trustedProxies: read.TRUSTED_PROXIES ?? [],
+    clientCertHeader: read.CLIENT_CERT_HEADER,
+    clientCertVerifiedHeader: read.CLIENT_CERT_VERIFIED_HEADER,
     egressAllow: read.EGRESS_ALLOW ?? [],
     logLevel: read.LOG_LEVEL,
     bootstrapClient:
@@ -137,6 +146,11 @@ const environment = (production: boolean) => {
         'Secrets of at least 32 characters, comma-separated, newest first; the first encrypts what is stored, each of them decrypts it',
         'one is generated and kept in `DATA_DIR`',
       ),
+      KEYS_DIR: row(
+        z.string().optional(),
+        'Folder with signing keys of your own: PEM or JWK files in a folder per workspace, by its slug (docs/keys.md)',
+        'none; signing keys are made by themselves and kept in the database',
+      ),
       SMTP_URL: row(
         url(['smtps:', 'smtp:'], 'user:password@host').optional(),
         'Mail server',
@@ -171,6 +185,16 @@ const environment = (production: boolean) => {
         ranges.optional(),
         'Proxies whose `X-Forwarded-For` is believed: addresses and CIDR ranges, comma-separated',
         'none',
+      ),
+      CLIENT_CERT_HEADER: row(
+        header.optional(),
+        'Header in which a trusted proxy hands on the TLS certificate of a client, as PEM (percent-encoded) or as RFC 9440 says; it has to remove what clients send under this name (docs/fapi.md)',
+        'none; clients cannot authenticate by certificates',
+      ),
+      CLIENT_CERT_VERIFIED_HEADER: row(
+        header.optional(),
+        'Header in which the proxy says `SUCCESS` for a certificate that it has verified up to an authority',
+        'none; only certificates that a client has registered are good',
       ),
       EGRESS_ALLOW: row(
         ranges.optional(),
@@ -246,6 +270,8 @@ const isSecret = (value: string): boolean => value.length >= 32 && new Set(value
 const port = text('give a port from 0 to 65535', (value) => /^\d{1,5}$/.test(value) && Number(value) <= 65535)
 
 const host = text('give an address or a host name to listen on, like 127.0.0.1', (value) => /^[\w.:-]+$/.test(value))
+
+const header = text('give the name of a header, like Client-Cert', (value) => /^[A-Za-z0-9-]{1,100}$/.test(value))
 
 const mailbox = text('give a sender, like Example <no-reply@example.org>', isMailbox)
 

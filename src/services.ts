@@ -7,6 +7,7 @@ import type { Geoip } from './platform/geoip.ts'
 import type { Log } from './platform/log.ts'
 import type { Metrics } from './platform/metrics.ts'
 import type { Passwords } from './platform/passwords.ts'
+import type { Sandbox } from './platform/sandbox.ts'
 import type { Keyring } from './platform/secrets.ts'
 
 /** What every room is handed: the outside world, opened once by main.ts (or by a test). */
@@ -19,6 +20,7 @@ export interface Services {
   keyring: Keyring
   passwords: Passwords
   fetch: Fetch
+  sandbox: Sandbox
   /** Undefined where the operator supplies no file. */
   geoip: Geoip | undefined
   log: Log

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { createApp } from './app.ts'
 import { type Config, ConfigError } from './config.ts'
 import { listen as listenToChanges } from './db/changes.ts'
@@ -6,10 +7,20 @@ import { type Hot, hotSettings, openHot } from './db/hot.ts'
 import { pendingMigrations } from './db/migrate.ts'
 import { sweep } from './db/sweep.ts'
 import * as deletions from './directory/deletions.ts'
+import { countDaysThatAreOver } from './directory/event-counts.ts'
+import { forgetFleeting } from './directory/events.ts'
 import { importUsers } from './directory/imports.ts'
+import * as rounds from './directory/migration-rounds.ts'
 import { sendMessage } from './directory/outbox.ts'
+import { expireUnused } from './directory/registrations.ts'
+import { startCourier } from './directory/webhook-courier.ts'
 import { openDoor } from './door.ts'
 import { type Closing, closeAll, openFoundation } from './foundation.ts'
+import * as backchannel from './oidc/backchannel.ts'
+import * as ciba from './oidc/ciba.ts'
+import { tend } from './oidc/key-changes.ts'
+import type { Issuers } from './oidc/providers.ts'
+import { askPerson } from './pages/asking.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import { openFetch } from './platform/fetch.ts'
 import { type Geoip, openGeoip } from './platform/geoip.ts'
@@ -19,9 +30,11 @@ import { type Log, openLog } from './platform/log.ts'
 import { type Message, openMessages } from './platform/messages.ts'
 import { openMetrics } from './platform/metrics.ts'
 import { openPasswords, type Passwords } from './platform/passwords.ts'
+import { openSandbox } from './platform/sandbox.ts'
 import { openKeyring, uuidv7 } from './platform/secrets.ts'
 import type { Services } from './services.ts'
 import { setUp, setUpDemo } from './setup.ts'
+import { workOn } from './signin/pools/rounds.ts'
 
 /** A program at work. */
 export interface Running {
@@ -57,6 +70,7 @@ const open = async (wanted: Config, options: StartOptions, closing: Closing): Pr
   const { clock = systemClock, onStatement, passwords = openPasswords({}) } = options
   const log = options.log ?? openLog({ level: wanted.logLevel, buffered: wanted.env === 'production' })
   const geoip = await readGeoip(wanted)
+  await refuseNoFolder(wanted)
   const door = await openDoor(wanted, options.pace)
   closing.push(door.drain)
   const metrics = openMetrics()
@@ -72,14 +86,20 @@ const open = async (wanted: Config, options: StartOptions, closing: Closing): Pr
   closing.push(hot.close)
   metrics.observe({ passwords: passwords.state, pool: () => countConnections([connection, hot]) })
   const services = openServices({ config, clock, log, metrics, connection, hot: openHot(hot.pool), passwords, geoip })
+  closing.push(services.sandbox.close)
   await setUp(services)
   if (config.env !== 'production') await setUpDemo(services)
   let stopping = false
   const ready = async () => !stopping && (await isReady(connection))
-  door.answer(createApp({ services, changes, ready }).callback())
+  const { answer, issuers } = createApp({ services, changes, ready })
+  door.answer(answer)
   const sweeping = sweepRegularly(services)
   closing.push(async () => clearInterval(sweeping))
-  const jobs = await openJobs(services, databaseUrl)
+  const tending = tendRegularly(services)
+  closing.push(async () => clearInterval(tending))
+  const courier = openCourier(services, databaseUrl)
+  closing.push(courier.stop)
+  const jobs = await openJobs(services, issuers, databaseUrl)
   closing.push(jobs.stop)
   closing.push(door.drain)
   const stop = async () => {
@@ -107,10 +127,17 @@ const readGeoip = ({ geoipFile }: Config): Promise<Geoip> | undefined =>
         throw new ConfigError([`GEOIP_FILE: ${geoipFile} cannot be used: ${error.message}`])
       })
 
+const refuseNoFolder = async ({ keysDir }: Config): Promise<void> => {
+  if (keysDir === undefined) return
+  const found = await stat(keysDir).catch(() => undefined)
+  if (!found?.isDirectory()) throw new ConfigError([`KEYS_DIR: ${keysDir} is no folder`])
+}
+
 const openServices = ({ config, clock, log, metrics, connection, hot, passwords, geoip }: Opened): Services => {
   const { db } = connection
   const fetch = openFetch({ allow: config.egressAllow })
-  return { config, clock, db, hot, keyring: openKeyring(config.secrets), passwords, fetch, geoip, log, metrics }
+  const [keyring, sandbox] = [openKeyring(config.secrets), openSandbox({ fetch, log })]
+  return { config, clock, db, hot, keyring, passwords, fetch, sandbox, geoip, log, metrics }
 }
 
 const countConnections = (connections: Connection[]) => {
@@ -119,7 +146,7 @@ const countConnections = (connections: Connection[]) => {
   return { total: sum('totalCount'), idle: sum('idleCount'), waiting: sum('waitingCount') }
 }
 
-const openJobs = (services: Services, connectionString: string) => {
+const openJobs = (services: Services, issuers: Issuers, connectionString: string) => {
   const { config, fetch, keyring, log, metrics } = services
   const messages = openMessages({
     mailFrom: config.mailFrom,
@@ -132,9 +159,24 @@ const openJobs = (services: Services, connectionString: string) => {
   const tasks = {
     send_message: sendMessage({ db: services.db, keyring, messages, log }),
     import_users: importUsers(services),
+    [rounds.task]: workOn(services),
     [deletions.task]: deletions.finish(services),
+    [backchannel.task]: backchannel.tellOfLogout(services, issuers),
+    [ciba.task]: ciba.pingClient(services),
+    [ciba.askTask]: askPerson(services),
   }
   return startJobs({ connectionString, tasks, log, metrics })
+}
+
+/** With a connection of its own: requests do not wait for it, and their statements are counted apart. */
+const openCourier = (services: Services, databaseUrl: string) => {
+  const connection = connect(databaseUrl, { max: 2, applicationName: 'lido webhooks' })
+  const courier = startCourier(services, connection.db)
+  const stop = async () => {
+    await courier.stop()
+    await connection.close()
+  }
+  return { stop }
 }
 
 const keepInInbox = async ({ db, clock }: Services, message: Message): Promise<void> => {
@@ -153,5 +195,14 @@ const isReady = async ({ db }: Connection): Promise<boolean> => {
 
 const sweepRegularly = ({ db, clock, log }: Services): NodeJS.Timeout =>
   setInterval(() => {
+    expireUnused(db, clock.now()).catch((error) => log.warn({ err: error }, 'unused clients could not be removed'))
     sweep(db, clock.now()).catch((error) => log.warn({ err: error }, 'expired rows could not be removed'))
+    forgetFleeting(db, clock.now()).catch((error) => log.warn({ err: error }, 'old events could not be removed'))
+    countDaysThatAreOver(db, clock.now()).catch((error) => log.warn({ err: error }, 'a day could not be counted'))
   }, 60_000).unref()
+
+/** Every node looks; one of them rotates. */
+const tendRegularly = (services: Services): NodeJS.Timeout =>
+  setInterval(() => {
+    tend(services).catch((error) => services.log.warn({ err: error }, 'signing keys could not be looked after'))
+  }, 600_000).unref()

@@ -70,6 +70,7 @@ const remember = ({ t }: Words): Field => ({
   label: t('field.remember', { days: 30 }),
 })
 const resend = { name: 'action', value: 'resend', label: 'button.resend_code' }
+const otherAccount = { name: 'action', value: 'other', label: 'button.other_account' }
 const correct = { name: 'action', value: 'correct', label: 'button.correct_address' }
 
 /** One field of every kind, with everything that can be said about it. */
@@ -107,6 +108,31 @@ const samples: Record<string, Record<string, Sample>> = {
         { id: 'p2', name: 'Members', description: 'The bathing club', color: '#f2b705' },
         { id: 'p3', name: 'Staff', description: null, color: null },
       ],
+    }),
+  },
+  'signin/depart': {
+    plain: () => ({ name: 'Example ID', next: '?depart', alert: null, links: {} }),
+    'one of several, after a fault': () => ({
+      name: 'Example ID',
+      next: '?depart',
+      alert: { key: 'alert.upstream_denied', values: { name: 'Example ID' } },
+      links: { choose: '?choose' },
+    }),
+  },
+  'signin/arrived': { plain: () => ({ next: '?arrived' }) },
+  'signin/link': {
+    plain: () => ({
+      place: 'Example ID',
+      address: 'ada@example.org',
+      form: {
+        action: '/',
+        csrf: 'c5rf',
+        hidden: [],
+        buttons: [
+          { name: 'action', value: 'link', label: 'button.link_account' },
+          { name: 'action', value: 'new', label: 'button.new_account' },
+        ],
+      },
     }),
   },
   'signin/identify': {
@@ -280,6 +306,13 @@ const samples: Record<string, Record<string, Sample>> = {
     }),
     'every field': (words) => ({ form: form(everyField(words), 'button.create_account'), links: {} }),
   },
+  'signin/denied': {
+    'with a reason': () => ({
+      reason: 'Your membership has ended. Write to members@example.org to renew it.',
+      form: form([], 'button.back_to_app', { buttons: [otherAccount] }),
+    }),
+    'without a reason': () => ({ reason: null, form: form([], 'button.back_to_app', { buttons: [otherAccount] }) }),
+  },
   'signin/verify': {
     plain: (words) => ({
       address: 'ada@example.org',
@@ -323,21 +356,80 @@ const samples: Record<string, Record<string, Sample>> = {
         policy_uri: 'https://huts.example.org/policy',
         tos_uri: 'https://huts.example.org/terms',
       },
+      unknown: null,
       account: 'ada@example.org',
       scopes: ['openid', 'profile', 'email', 'offline_access'].map((name) => ({
         name,
         label: t(`scope.${name}.label`),
         description: t(`scope.${name}.detail`),
       })),
+      details: [
+        {
+          label: 'Make a payment',
+          facts: [
+            { name: 'Amount', value: '123.50 EUR' },
+            { name: 'creditor.name', value: long },
+          ],
+        },
+        { label: 'booking', facts: [] },
+      ],
       form: { action: '/', csrf: 'c5rf', hidden: [] },
     }),
     bare: () => ({
       client: { ...client, uri: 'javascript:alert(1)' },
+      unknown: { key: 'consent.unknown.document', host: 'app.example.org', device: true },
       account: 'ada',
       scopes: [{ name: 'huts', label: 'huts' }],
+      details: [],
       form: { action: '/', csrf: 'c5rf', hidden: [] },
     }),
   },
+  'device/code': {
+    plain: ({ t }) => ({
+      form: form(
+        [
+          {
+            name: 'user_code',
+            kind: 'code',
+            label: t('device.code'),
+            hint: t('device.hint'),
+            required: true,
+            autocomplete: 'off',
+            inputmode: 'text',
+            value: 'BCD-FGH-JKL',
+          },
+        ],
+        'button.continue',
+        { alert: { key: 'device.wrong' } },
+      ),
+    }),
+  },
+  'device/confirm': {
+    plain: ({ t }) => ({
+      client: { ...client, logo },
+      unknown: null,
+      account: long,
+      device: { name: 'Firefox on Linux', ip: '2001:db8::1', at: '2026-01-02T03:04:05.000Z', time: '2 January' },
+      scopes: ['openid', 'email'].map((name) => ({
+        name,
+        label: t(`scope.${name}.label`),
+        description: t(`scope.${name}.detail`),
+      })),
+      details: [],
+      form: { action: '/', csrf: 'c5rf', hidden: [] },
+    }),
+    bare: () => ({
+      client,
+      unknown: { key: 'consent.unknown.registered', host: 'app.example.org', device: false },
+      account: 'ada',
+      device: { name: 'TV', ip: '::1', at: '2026-01-02T03:04:05.000Z', time: '2 January' },
+      scopes: [],
+      details: [],
+      form: { action: '/', csrf: 'c5rf', hidden: [] },
+    }),
+  },
+  'device/done': { plain: () => ({ client: long }) },
+  'device/cancelled': { plain: () => ({}) },
   'account/overview': {
     plain: ({ t }) => ({
       identifier: long,
@@ -498,6 +590,15 @@ const samples: Record<string, Record<string, Sample>> = {
   'verify/code': { plain: () => ({ code: '4930271568' }) },
   logout: {
     plain: () => ({ form: { action: '/', csrf: 'c5rf', hidden: [{ name: 'xsrf', value: 'x5rf' }] } }),
+  },
+  formpost: {
+    plain: () => ({
+      action: 'https://app.example/callback',
+      fields: [
+        { name: 'code', value: 'c0de' },
+        { name: 'state', value: '"<i>here</i>' },
+      ],
+    }),
   },
   loggedout: { plain: () => ({}) },
   problem: {

@@ -3,8 +3,11 @@ import type { Changes } from '../db/changes.ts'
 import type { By } from '../directory/audit.ts'
 import * as clients from '../directory/clients.ts'
 import * as operators from '../directory/operators.ts'
+import { keyStoreOf } from '../oidc/key-store.ts'
+import { publicPart } from '../oidc/keys.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Services } from '../services.ts'
+import { checkSender, presented, type Sender } from './sender.ts'
 
 /** Who calls: a machine by its scopes, or an operator by the scopes of their token and what their role may do. */
 export interface Actor {
@@ -17,8 +20,8 @@ export interface Actor {
 }
 
 export interface Access {
-  /** Reads the bearer token of a request. Throws `unauthorized` on anything but a live token for this API. */
-  identify(authorization: string): Promise<Actor>
+  /** Reads the token of a request. Throws `unauthorized` on anything but a live token for this API, and of its sender. */
+  identify(sender: Sender): Promise<Actor>
 }
 
 /** Opens the check of tokens of the `admin` workspace (RFC 9068 section 4). */
@@ -37,18 +40,19 @@ export const openAccess = (services: Services, changes: Changes): Access => {
     return kept
   }
   return {
-    async identify(authorization) {
-      const [, token] = authorization.match(/^Bearer ([\w.~+/-]+=*)$/i) ?? []
-      if (!token) throw new Problem('unauthorized', { detail: 'Send an access token as "Authorization: Bearer …".' })
+    async identify(sender) {
+      const { token } = presented(sender)
       const { workspaceId, keys } = await issuer()
       const { payload } = await jwtVerify(token, keys, {
         issuer: `${config.publicUrl}/w/admin`,
         audience: `${config.publicUrl}/api/v1`,
         typ: 'at+jwt',
         algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+        requiredClaims: ['exp', 'iat', 'jti', 'sub', 'client_id'],
         clockTolerance: 5,
         currentDate: clock.now(),
       }).catch(refuse)
+      await checkSender(services, sender, payload)
       const scopes = new Set(
         String(payload.scope ?? '')
           .split(' ')
@@ -80,6 +84,11 @@ export const demandEverything = ({ workspaces, pools }: Actor): void => {
   if (workspaces || pools) throw new Problem('forbidden', { detail: 'This needs an operator without limits.' })
 }
 
+/** Throws `forbidden` for whoever may only see some pools: what is told of all of a workspace's is not theirs to make. */
+export const demandEveryPool = ({ pools }: Actor): void => {
+  if (pools) throw new Problem('forbidden', { detail: 'This needs an operator who may see every pool.' })
+}
+
 /** The actor as events tell of it. */
 export const byOf = ({ kind, id }: Actor): By => ({ kind, id })
 
@@ -88,18 +97,17 @@ interface Issuer {
   keys: ReturnType<typeof createLocalJWKSet>
 }
 
-const readIssuer = async ({ db }: Services): Promise<Issuer> => {
-  const rows = await db
-    .selectFrom('signingKeys')
-    .innerJoin('workspaces', 'workspaces.id', 'signingKeys.workspaceId')
-    .select(['workspaceId', 'publicJwk'])
+const readIssuer = async (services: Services): Promise<Issuer> => {
+  const workspace = await services.db
+    .selectFrom('workspaces')
+    .select(['id', 'slug'])
     .where('slug', '=', 'admin')
     .where('status', '=', 'active')
-    .execute()
-  const workspaceId = rows[0]?.workspaceId
-  if (!workspaceId) throw new Problem('unauthorized')
-  const set = { keys: rows.map(({ publicJwk }) => publicJwk) } as unknown as JSONWebKeySet
-  return { workspaceId, keys: createLocalJWKSet(set) }
+    .executeTakeFirst()
+  if (!workspace) throw new Problem('unauthorized')
+  const { jwks } = await (await keyStoreOf(services, workspace)).load(services.clock.now())
+  const set = { keys: jwks.keys.map(publicPart) } as unknown as JSONWebKeySet
+  return { workspaceId: workspace.id, keys: createLocalJWKSet(set) }
 }
 
 const refuse = (error: unknown): never => {

@@ -1,10 +1,11 @@
 import type { Context, Middleware } from 'koa'
 import type { Changes } from '../db/changes.ts'
 import { isConnectionFailure } from '../db/connect.ts'
+import { type ClientCertificates, openClientCertificates } from '../platform/http/client-certificate.ts'
 import { awaitUpload } from '../platform/http/pace.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Services } from '../services.ts'
-import { type Access, demand, openAccess } from './access.ts'
+import { type Actor, demand, openAccess } from './access.ts'
 import { showDocs } from './docs.ts'
 import { once } from './idempotency.ts'
 import { type Json, openapiOf } from './openapi.ts'
@@ -13,12 +14,15 @@ import { prepare } from './perform.ts'
 import { resources } from './resources/index.ts'
 import type { Answer, Download, Route } from './route.ts'
 import { openRouter } from './router.ts'
+import { challenges, type Sender } from './sender.ts'
 
 const root = '/api/v1'
 
 /** The operators' door: every route of every resource, their OpenAPI document, one catch. */
 export const admin = (services: Services, changes: Changes): Middleware => {
   const access = openAccess(services, changes)
+  const certificates = openClientCertificates(services.config)
+  const identify = (ctx: Context) => access.identify(senderOf(ctx, certificates))
   const match = openRouter(resources)
   let made: Json | undefined
   const document = () => {
@@ -42,7 +46,7 @@ export const admin = (services: Services, changes: Changes): Middleware => {
       if (!ctx.path.startsWith(`${root}/`)) throw new Problem('not_found')
       const { place: route, params } = match(ctx.method, ctx.path.slice(root.length))
       ctx.state.route = `${root}${route.path}`
-      await serve(ctx, services, access, route, params)
+      await serve(ctx, services, identify, route, params)
     })
   }
 }
@@ -50,11 +54,11 @@ export const admin = (services: Services, changes: Changes): Middleware => {
 const serve = async (
   ctx: Context,
   services: Services,
-  access: Access,
+  identify: (ctx: Context) => Promise<Actor>,
   route: Route,
   params: Record<string, string>,
 ) => {
-  const actor = await access.identify(ctx.get('Authorization'))
+  const actor = await identify(ctx)
   // Whoever may not is told so before what they sent is read.
   demand(actor, route.scope)
   if (route.upload) awaitUpload(ctx.req)
@@ -73,6 +77,14 @@ const serve = async (
   const request = route.upload ? [ctx.url, ctx.get('Content-Length')] : [ctx.path, sent]
   send(ctx, route, key ? await once(services, actor, { key, route, request }, answering) : await answering())
 }
+
+const senderOf = (ctx: Context, certificates: ClientCertificates): Sender => ({
+  authorization: ctx.get('Authorization'),
+  proof: ctx.get('DPoP'),
+  method: ctx.method,
+  path: ctx.path,
+  certificate: certificates.of(ctx.req),
+})
 
 const sendDownload = (ctx: Context, { type, filename, stream }: Download): void => {
   ctx.set('Content-Type', `${type}; charset=utf-8`)
@@ -101,7 +113,7 @@ const answerProblems = async (ctx: Context, { log }: Services, run: () => Promis
     if (!problem) log.error({ err: error, trace: ctx.state.trace }, 'an admin request failed')
     ctx.status = problem?.status ?? 500
     if (problem?.retryAfter) ctx.set('Retry-After', String(problem.retryAfter))
-    if (problem?.code === 'unauthorized') ctx.set('WWW-Authenticate', 'Bearer')
+    if (problem?.code === 'unauthorized') ctx.set('WWW-Authenticate', challenges)
     ctx.type = 'application/problem+json'
     ctx.body = JSON.stringify({
       type: `urn:lido:problem:${problem?.code ?? 'server_error'}`,

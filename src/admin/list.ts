@@ -6,7 +6,7 @@ import { equal, type Keyring } from '../platform/secrets.ts'
 export type Position = string[]
 
 /** Writes a place as a cursor that only this server can make; it is good for this one list. */
-const writeCursor = (keyring: Keyring, list: string, position: Position): string => {
+export const writeCursor = (keyring: Keyring, list: string, position: Position): string => {
   const text = Buffer.from(JSON.stringify(position)).toString('base64url')
   return `${text}.${keyring.hmac('cursor', `${list}:${text}`)}`
 }

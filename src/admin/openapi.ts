@@ -109,7 +109,19 @@ const bodyOf = (route: Route): Json => {
 }
 
 const textsOf = (types: readonly string[]): Json =>
-  Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' } }]))
+  Object.fromEntries(
+    types.map((type) => [type, type === 'application/json' ? listOfUsers : { schema: { type: 'string' } }]),
+  )
+
+// The JSON that comes or goes in pieces is another system's list of its users.
+const listOfUsers = {
+  schema: {
+    type: 'string',
+    contentMediaType: 'application/json',
+    description: 'Users as the other system writes them',
+  },
+  example: '[{"user_id":"auth0|5f7c8ec7c33c6c004bbafe82","email":"ada@example.org","email_verified":true}]',
+}
 
 const successOf = (route: Route): Json => ({
   description: meaningOfStatus[route.status] ?? 'The answer',

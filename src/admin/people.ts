@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type IdentifierKind, readIdentifier } from '../directory/identifiers.ts'
 import * as invitations from '../directory/invitations.ts'
 import * as operators from '../directory/operators.ts'
-import type { Pool } from '../directory/pools.ts'
+import { isKeptElsewhere, type Pool } from '../directory/pools.ts'
 import { faultsOf, type ProfileFault } from '../directory/profiles.ts'
 import * as roles from '../directory/roles.ts'
 import * as tenants from '../directory/tenants.ts'
@@ -41,6 +41,14 @@ export const getChangeable = async (call: Call & { params: { pool: string; id: s
   if (user.status === 'deleted') throw new Problem('not_found')
   if (await operators.isOperator(call.services.db, pool.id, user.id)) demand(call.actor, 'operators:write')
   return { pool, user }
+}
+
+/** Throws `conflict` where what is known of a user is their source's to change. */
+export const refuseKeptElsewhere = (pool: Pool, user: Pick<records.UserRecord, 'authority'>, what: string): void => {
+  if (!isKeptElsewhere(pool, user)) return
+  const type = pool.source?.type ?? 'source'
+  const detail = `This pool is kept in step with its source (${type}): ${what} of its people can only be changed there.`
+  throw new Problem('conflict', { detail })
 }
 
 /** The workspace that a message is sent from: the one named, else the first that the pool is connected to. */

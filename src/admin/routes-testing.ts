@@ -90,13 +90,17 @@ const password = 'correct horse battery staple'
 const bodies: Record<string, (place: Place) => unknown> = {
   createClient: () => ({ client_name: fresh('Client'), redirect_uris: ['https://client.example/callback'] }),
   createConnection: ({ pool }) => ({ pool: pool.id }),
+  createDomain: () => ({ host: `${fresh('login')}.example.org` }),
   createInvitation: ({ workspace }) => ({ workspace: workspace.id, identifier: email() }),
   createPool: () => ({ slug: fresh('pool'), name: 'Pool' }),
+  createResource: () => ({ identifier: `https://${fresh('api')}.example/`, name: 'API' }),
   createRole: ({ ids }) => ({ key: fresh('role'), name: 'Role', tenant_id: ids.get('/tenants/{id}') ?? null }),
   createTenant: ({ pool }) => ({ slug: fresh('tenant'), name: 'Tenant', pool: pool.id }),
   createUser: () => ({ mode: 'set_credentials', identifiers: [{ type: 'email', value: email() }], password }),
+  createWebhook: () => ({ name: fresh('webhook'), url: 'https://hooks.example/', types: ['webhook.tested'] }),
   createWorkspace: () => ({ slug: fresh('workspace'), name: 'Workspace' }),
   changePassword: () => ({ old_password: password, new_password: 'a third horse and a battery' }),
+  testScript: () => ({ input: {} }),
   setPassword: () => ({ password: 'another horse another battery' }),
 }
 
@@ -122,6 +126,11 @@ const makers: Record<string, (lido: AdminLido, place: Place) => Promise<string>>
     const made = await lido.call('POST', `/pools/${pool.id}/imports`, { email: email() }, headers)
     assert.equal(made.status, 201, JSON.stringify(made.body))
     return String(made.body.id)
+  },
+  '/workspaces/{workspace}/webhooks/{id}/deliveries/{event}': async (lido, place) => {
+    const tried = await lido.call('POST', pathIn('/workspaces/{workspace}/webhooks/{id}/test', place))
+    assert.equal(tried.status, 202, JSON.stringify(tried.body))
+    return String(tried.body.event_id)
   },
   '/workspaces/{workspace}/messages/{name}': async () => 'magic-link',
   '/traces/{trace}': async ({ services: { db, clock } }, { workspace }) => {

@@ -49,7 +49,7 @@ describe('without a token', () => {
         const call: Call = (method, path, body) => lido.call(method, path, body, { Authorization })
         const answer = await ask(call, route, ours)
         assert.equal(answer.status, 401, sayOf(answer))
-        assert.equal(answer.headers.get('WWW-Authenticate'), 'Bearer')
+        assert.match(answer.headers.get('WWW-Authenticate') ?? '', /^Bearer, DPoP /)
       }
     })
 })
@@ -125,7 +125,8 @@ const pagesOf = async (route: Route, limit: number, most = 50) => {
     if (paged) query.set('limit', String(limit))
     if (cursor) query.set('cursor', String(cursor))
     const answer = await limited.call('GET', `${pathIn(route.path, ours)}?${query}`)
-    assert.ok([200, 403, 404].includes(answer.status), sayOf(answer))
+    // A pool whose people live here has no migration to tell of (409).
+    assert.ok([200, 403, 404, 409].includes(answer.status), sayOf(answer))
     text += JSON.stringify(answer.body)
     items += answer.body.items?.length ?? 0
     cursor = answer.body.next_cursor

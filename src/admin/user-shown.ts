@@ -19,7 +19,14 @@ export const shownUser = z.strictObject({
   groups: z.array(z.string()).describe('Paths'),
   roles: z.array(z.string()).describe('Keys of those they have, everywhere or in a tenant'),
   tenants: z.array(z.uuid()).describe('Ids of those they belong to'),
-  source: z.null(),
+  source: z
+    .strictObject({
+      type: z.string().describe('The type of the source or upstream'),
+      external_id: z.string().nullable().describe('What it calls them for good'),
+      migrated_at: z.iso.datetime().nullable().describe('When they moved over for good; null while they live there'),
+    })
+    .nullable()
+    .describe('Where they came from; null for who was made here'),
   external_id: z.string().nullable().describe('The name that another system knows them by, from an import'),
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
@@ -30,6 +37,12 @@ const shownOf = ({ kind: type, value, verified }: records.UserRecord['identifier
   type,
   value,
   verified,
+})
+
+const sourceOf = ({ externalId, migratedAt }: records.UserRecord, type: string) => ({
+  type,
+  external_id: externalId,
+  migrated_at: migratedAt?.toISOString() ?? null,
 })
 
 /** What of a user may be changed, as it is now. */
@@ -47,7 +60,7 @@ export const userOf = (user: records.UserRecord): z.input<typeof shownUser> => (
   groups: user.groups,
   roles: user.roles,
   tenants: user.tenants,
-  source: null,
+  source: user.source === null ? null : sourceOf(user, user.source),
   external_id: user.externalId,
   created_at: user.createdAt.toISOString(),
   updated_at: user.updatedAt.toISOString(),

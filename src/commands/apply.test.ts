@@ -104,6 +104,13 @@ workspaces:
 connections:
   - { workspace: shop, pool: customers, domains: [shop.example, example.shop], mapping: { nickname: profile.given_name, b: metadata.plan } }
   - { workspace: shop, pool: staff, name: The staff, position: 3, hidden: true, amr: [pwd], enabled: false }
+resources:
+  - workspace: shop
+    identifier: https://api.shop.example
+    name: Orders
+    scopes: [{ name: orders:read, description: { en: Read your orders } }]
+    access_token_lifetime: 300
+    introspection_client_ids: [web]
 clients:
   - workspace: shop
     client_id: web
@@ -121,7 +128,7 @@ test('a file makes an installation, whose export makes the same one elsewhere', 
   assert.equal(made.code, 0, made.err)
   assert.match(made.out, /^create {5}pool customers$/m)
   assert.match(made.out, /^create {5}group customers\/Europe\/Italy$/m)
-  assert.match(made.out, /^16 to create, 0 to update, 0 to delete, 0 unchanged\.\nApplied\.$/m)
+  assert.match(made.out, /^17 to create, 0 to update, 0 to delete, 0 unchanged\.\nApplied\.$/m)
   const { rows } = await sql<{ keys: number }>`
     select count(*)::int as keys from signing_keys k join workspaces w on w.id = k.workspace_id
     where slug = 'shop'`.execute(one.connection.db)
@@ -134,7 +141,7 @@ test('a file makes an installation, whose export makes the same one elsewhere', 
   const before = await one.events()
   const again = await one.apply(exported.out)
   assert.equal(again.code, 0, again.err)
-  assert.match(again.out, /0 to create, 0 to update, 0 to delete, 19 unchanged/)
+  assert.match(again.out, /0 to create, 0 to update, 0 to delete, 20 unchanged/)
   assert.match(again.out, /LIDO_SECRET_SHOP_WEB is not set/)
   assert.deepEqual(await one.events(), before)
 
@@ -402,6 +409,31 @@ test('a secret is never in a file: it comes from a variable, and stays where tha
   assert.equal((await kept())?.secretHash, first?.secretHash)
 })
 
+test('a client that begins to sign with its secret has the variable’s kept for that, once', async () => {
+  const { db } = place.connection
+  const signing = (how: string) =>
+    `clients: [{ workspace: acme, client_id: signer, client_name: Signer, redirect_uris: [https://s.example/], token_endpoint_auth_method: ${how}, client_secret: { env: SIGNER } }]`
+  const kept = async () => {
+    const { rows } = await sql<{ newest: boolean; older: boolean; hash: string; before: string | null }>`
+      select sealed_secret is not null as newest, previous_sealed_secret is not null as older,
+        secret_hash as hash, previous_secret_hash as before from clients where id = 'signer'`.execute(db)
+    return rows[0]
+  }
+  await place.apply(signing('client_secret_basic'), { SIGNER: secret })
+  assert.deepEqual(await kept(), { newest: false, older: false, hash: sha256(secret), before: null })
+  const unset = await place.apply(signing('client_secret_jwt'))
+  assert.match(unset.err, /It has no secret yet, and the variable SIGNER is not set/)
+  const turned = await place.apply(signing('client_secret_jwt'), { SIGNER: secret })
+  assert.equal(turned.code, 0, turned.err)
+  assert.deepEqual(await kept(), { newest: true, older: false, hash: sha256(secret), before: null })
+  const again = await place.apply(signing('client_secret_jwt'), { SIGNER: secret })
+  assert.match(again.out, /^unchanged {2}client acme\/signer$/m)
+  await place.apply(signing('client_secret_jwt'), { SIGNER: other })
+  assert.deepEqual(await kept(), { newest: true, older: true, hash: sha256(other), before: sha256(secret) })
+  await place.apply(signing('client_secret_basic'), { SIGNER: other })
+  assert.deepEqual(await kept(), { newest: false, older: false, hash: sha256(other), before: sha256(secret) })
+})
+
 test('prune deletes what the file does not name in its own workspaces and pools, and nothing elsewhere', async () => {
   const apart = await open()
   const two = (slug: string) => `
@@ -574,5 +606,36 @@ messages:
     assert.equal(refused.code, 1)
     assert.match(refused.err, told)
   }
+  await place.close()
+})
+
+test('an external pool comes from a file, with its secrets from the environment, and goes back into one without them', async () => {
+  const place = await open()
+  const text = `
+pools:
+  - slug: outside
+    name: Outside
+    kind: external
+    sign_in_methods: [password]
+    source:
+      type: http
+      mode: sync
+      settings: { url: "https://source.example/lido" }
+    source_secrets:
+      secret: { env: SOURCE_SECRET }
+`
+  const missing = await place.apply(text)
+  assert.match(missing.err, /neither is the variable SOURCE_SECRET/)
+  const made = await place.apply(text, { SOURCE_SECRET: secret })
+  assert.equal(made.code, 0, made.err)
+  const again = await place.apply(text, { SOURCE_SECRET: secret })
+  assert.match(again.out, /1 unchanged/)
+  const changed = await place.apply(text, { SOURCE_SECRET: other })
+  assert.match(changed.out, /source.secret: that of SOURCE_SECRET/)
+  assert.match((await place.apply(text)).out, /stays as it is/)
+  const exported = await place.lido(['export', '--config'])
+  assert.match(exported.out, /LIDO_SECRET_POOL_OUTSIDE_SOURCE_SECRET/)
+  const pool = await pools.findBySlug(place.connection.db, 'outside')
+  for (const shown of [exported.out, JSON.stringify(pool)]) assert.ok(!shown.includes(secret) && !shown.includes(other))
   await place.close()
 })

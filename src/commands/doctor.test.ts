@@ -33,6 +33,7 @@ test('finds nothing wrong on a healthy database, and ends with 0', async () => {
   assert.match(line(out, 'configuration'), /^ok/)
   assert.match(line(out, 'database'), /^ok .*PostgreSQL \d\d, up to date/)
   for (const what of ['clocks', 'keys', 'mail', 'egress']) assert.match(line(out, what), /^ok/, what)
+  assert.match(line(out, 'scripts'), /^ok .*in a network namespace of their own: (yes|no)/)
   assert.match(line(out, 'operators'), /^warn .*invite-admin/)
 })
 

@@ -11,6 +11,7 @@ import * as keys from '../oidc/keys.ts'
 import { openFetch } from '../platform/fetch.ts'
 import { openLog } from '../platform/log.ts'
 import { tryMailServer } from '../platform/messages.ts'
+import { type Confinement, findConfinement } from '../platform/sandbox/confinement.ts'
 import { openKeyring } from '../platform/secrets.ts'
 import type { Command } from './command.ts'
 
@@ -26,7 +27,7 @@ export const doctor: Command = {
 /** One line: how something is, and what to do about it. */
 interface Finding {
   how: 'ok' | 'warn' | 'fail'
-  what: 'configuration' | 'database' | 'clocks' | 'keys' | 'operators' | 'mail' | 'sms' | 'egress'
+  what: 'configuration' | 'database' | 'clocks' | 'keys' | 'operators' | 'mail' | 'sms' | 'egress' | 'scripts'
   told: string
 }
 
@@ -41,7 +42,13 @@ const examine = async (read: () => Config): Promise<Finding[]> => {
       .slice(1)
       .map((line) => fail('configuration', line.trim()))
   }
-  return [...examineConfig(config), ...(await examineStored(config)), await examineMail(config), examineEgress(config)]
+  return [
+    ...examineConfig(config),
+    ...(await examineStored(config)),
+    await examineMail(config),
+    examineEgress(config),
+    judgeScripts(await findConfinement()),
+  ]
 }
 
 const examineConfig = ({ env, publicUrl, trustedProxies }: Config): Finding[] => [
@@ -187,6 +194,13 @@ const examineEgress = ({ egressAllow }: Config): Finding => {
     egressAllow.length > 0 ? `Public addresses and ${egressAllow.join(', ')}` : 'Public addresses only',
   )
 }
+
+// Without these tools of Linux, the interpreter and Node shut scripts in alone (docs/sandbox.md).
+const judgeScripts = ({ network, limits }: Confinement): Finding =>
+  ok(
+    'scripts',
+    `Scripts run in a network namespace of their own: ${network ? 'yes' : 'no'}; with limits of the system: ${limits ? 'yes' : 'no'}`,
+  )
 
 /** What went wrong, on one line; an error of several attempts says so only in its parts. */
 const reasonOf = (error: unknown): string => {

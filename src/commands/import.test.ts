@@ -70,11 +70,36 @@ test('refuses words that make no sense', async () => {
     ['import', 'filed', 'people.csv', '--on-duplicate', 'guess'],
     ['import', 'filed', 'people.csv', '--map', 'email'],
     ['import', 'filed', 'people.csv', '--map', 'Mail=surprise'],
+    ['import', 'filed', 'people.json'],
+    ['import', 'filed', 'people.csv', '--preset', 'okta'],
     ['export', 'filed', 'out.txt'],
+    ['export', 'filed', 'out.json'],
+    ['export', 'filed', 'out.json', '--format', 'okta'],
+    ['export', 'filed', 'out.csv', '--format', 'cognito', '--hashes'],
     ['export', 'filed', 'out.csv', '--surprise'],
   ])
     assert.equal((await lido(...words)).code, 2, words.join(' '))
   assert.match((await lido('import', 'nowhere', 'people.csv')).err, /no pool "nowhere"/)
+})
+
+test('takes another system’s file by its preset, and writes one', async () => {
+  await makePool('moving')
+  await makePool('moved')
+  const users = [
+    { id: 'k1', username: 'k@example.org', email: 'k@example.org', emailVerified: true, attributes: { size: ['L'] } },
+    { username: 'clear', email: 'c@example.org', credentials: [{ type: 'password', value: 'secret' }] },
+  ]
+  const file = await write('realm.json', JSON.stringify({ realm: 'x', users }, null, 2))
+  const done = await lido('import', 'moving', file, '--preset', 'keycloak', '--map', 'username=')
+  assert.match(
+    done.out,
+    /^row 2: A password that is not hashed is not taken; .*\nleft out: attributes\.size, of 1 rows\n2 created/,
+    done.err,
+  )
+  const target = join(folder, 'moving.json')
+  assert.equal((await lido('export', 'moving', target, '--format', 'auth0')).code, 0)
+  const again = await lido('import', 'moved', target, '--preset', 'auth0')
+  assert.match(again.out, /^2 created, 0 updated, 0 skipped, 0 failed\.$/m, again.err)
 })
 
 test('calls columns as it is told, and gives roles', async () => {

@@ -4,9 +4,10 @@ import { parseArgs } from 'node:util'
 import { type ImportType, readRows } from '../admin/import-body.ts'
 import type { Db } from '../db/connect.ts'
 import { system } from '../directory/audit.ts'
-import { type ColumnMapping, columnMapping, renamed } from '../directory/import-columns.ts'
+import { type ColumnMapping, columnMapping } from '../directory/import-columns.ts'
 import * as imports from '../directory/imports.ts'
 import * as pools from '../directory/pools.ts'
+import { presets } from '../directory/presets/index.ts'
 import { systemClock } from '../platform/clock.ts'
 import { type Command, onFoundation, UsageError } from './command.ts'
 
@@ -14,26 +15,23 @@ const types: Record<string, ImportType> = {
   '.csv': 'text/csv',
   '.ndjson': 'application/x-ndjson',
   '.jsonl': 'application/x-ndjson',
+  '.json': 'application/json',
 }
 const policies = ['skip', 'update', 'fail'] as const
 
 /** Works on the import itself; a server on the same database helps, and finishes it where this is stopped. */
 export const importUsers: Command = {
   usage:
-    'lido import POOL FILE                 take in users from .csv or .ndjson; --dry-run, --on-duplicate skip|update|fail, --map COLUMN=NAME',
+    'lido import POOL FILE                 take in users from .csv or .ndjson; --dry-run, --on-duplicate skip|update|fail, --map COLUMN=NAME, --preset auth0|cognito|keycloak',
   run: async (words, read) => {
-    const { slug, file, type, dryRun, onDuplicate, mapping } = readWords(words)
+    const { slug, file, type, dryRun, onDuplicate, mapping, preset } = readWords(words)
     return onFoundation(read(), async ({ connection: { db } }) => {
       const pool = await getPool(db, slug)
       const worker = { db, clock: systemClock }
-      const options = { dryRun, onDuplicate, withGroups: true, withRoles: true, withTenants: true, ofPoolOnly: false }
-      const { id } = await imports.start(
-        worker,
-        pool.id,
-        options,
-        renamed(readRows(createReadStream(file), type), mapping),
-        system,
-      )
+      const reach = { withGroups: true, withRoles: true, withTenants: true, ofPoolOnly: false }
+      const options = { dryRun, onDuplicate, preset: preset?.name ?? null, ...reach }
+      const rows = readRows(createReadStream(file), type, { preset, mapping, pool })
+      const { id } = await imports.start(worker, pool.id, options, rows, system)
       do showProgress(await imports.get(db, pool.id, id))
       while (await imports.workOn(worker, pool.id, id))
       const done = await imports.get(db, pool.id, id)
@@ -55,10 +53,13 @@ const readWords = (words: string[]) => {
   const [slug, file, ...rest] = positionals
   if (slug === undefined || file === undefined || rest.length > 0) throw new UsageError('Name a pool and a file.')
   const type = types[extname(file).toLowerCase()]
-  if (!type) throw new UsageError('The file is called .csv, .ndjson or .jsonl.')
+  const preset = presets.find(({ name }) => name === values.preset)
+  if (values.preset !== undefined && !preset) throw new UsageError('--preset is auth0, cognito or keycloak.')
+  if (!type || (type === 'application/json' && !preset))
+    throw new UsageError('The file is called .csv, .ndjson or .jsonl, with --preset also .json.')
   const onDuplicate = policies.find((one) => one === values['on-duplicate'])
   if (!onDuplicate) throw new UsageError('--on-duplicate is skip, update or fail.')
-  return { slug, file, type, dryRun: values['dry-run'], onDuplicate, mapping: mappingOf(values.map ?? []) }
+  return { slug, file, type, dryRun: values['dry-run'], onDuplicate, mapping: mappingOf(values.map ?? []), preset }
 }
 
 /** Words such as `E-Mail=email`; nothing after the last sign leaves the column out. */
@@ -78,6 +79,7 @@ const parsed = (args: string[]) => {
     'dry-run': { type: 'boolean', default: false },
     'on-duplicate': { type: 'string', default: 'skip' },
     map: { type: 'string', multiple: true },
+    preset: { type: 'string' },
   } as const
   try {
     return parseArgs({ args, allowPositionals: true, options })
@@ -93,9 +95,12 @@ const showProgress = ({ position, rows }: imports.Import): void => {
   process.stderr.write(`\r[${'#'.repeat(filled).padEnd(40)}] ${position} of ${rows}${end}`)
 }
 
-const tell = ({ dryRun, created, updated, skipped, failed, errors }: imports.Import): string =>
+const tell = ({ dryRun, created, updated, skipped, failed, errors, warnings, leftOut }: imports.Import): string =>
   [
-    ...errors.map(({ row, reasons }) => `row ${row}: ${reasons.join('; ')}`),
+    ...[...warnings, ...errors]
+      .sort((one, other) => one.row - other.row)
+      .map(({ row, reasons }) => `row ${row}: ${reasons.join('; ')}`),
+    ...leftOut.map(({ field, rows }) => `left out: ${field}, of ${rows} rows`),
     `${created} created, ${updated} updated, ${skipped} skipped, ${failed} failed.`,
     ...(dryRun ? ['This was a dry run: nothing was changed.'] : []),
   ].join('\n')

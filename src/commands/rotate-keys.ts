@@ -1,4 +1,5 @@
 import * as workspaces from '../directory/workspaces.ts'
+import { refuseFixed } from '../oidc/key-store.ts'
 import * as keys from '../oidc/keys.ts'
 import { systemClock } from '../platform/clock.ts'
 import { openKeyring } from '../platform/secrets.ts'
@@ -12,7 +13,9 @@ export const rotateKeys: Command = {
     return onFoundation(read(), async ({ config, connection: { db } }) => {
       const workspace = await workspaces.findBySlug(db, slug)
       if (!workspace) throw new Error(`There is no workspace "${slug}".`)
-      await keys.rotate(db, openKeyring(config.secrets), systemClock.now(), workspace.id)
+      const keyring = openKeyring(config.secrets)
+      await refuseFixed({ db, keyring, config }, workspace)
+      await keys.rotate(db, keyring, systemClock.now(), workspace.id)
       return { text: `New keys of ${slug} are published.` }
     })
   },

@@ -35,7 +35,7 @@ const partsOf = {
   puts: `put as (
   select * from jsonb_to_recordset($1::jsonb -> 'puts') as x (unit int, workspace_id uuid, id text, kind text,
     payload jsonb, grant_id text, uid text, session_uid text, pool_id uuid, user_id uuid, client_id text,
-    expires_at timestamptz, era int, continues text)
+    expires_at timestamptz, era int, continues text, user_code text)
 )`,
   continuations: `held as (
   select a.workspace_id, a.id from artifacts a join put on put.workspace_id = a.workspace_id and put.continues = a.id
@@ -54,12 +54,12 @@ const losses = {
 const writes = {
   puts: (won: string) => `stored as (
   insert into artifacts (workspace_id, id, kind, payload, grant_id, uid, session_uid, pool_id, user_id, client_id,
-    expires_at, era)
+    expires_at, era, user_code)
   select workspace_id, id, kind, payload, grant_id, uid, session_uid, pool_id, user_id, client_id, expires_at,
-    coalesce(era, 0)
+    coalesce(era, 0), user_code
   from put x where ${won}
   on conflict (workspace_id, id) do update set payload = excluded.payload, pool_id = excluded.pool_id,
-    user_id = excluded.user_id, expires_at = excluded.expires_at, era = excluded.era
+    grant_id = coalesce(excluded.grant_id, artifacts.grant_id), user_id = excluded.user_id, expires_at = excluded.expires_at, era = excluded.era
 )`,
   drops: (won: string) => `dropped as (
   delete from artifacts a using jsonb_to_recordset($1::jsonb -> 'drops') as x (unit int, workspace_id uuid, id text)
@@ -203,6 +203,7 @@ const documentOf = (works: Work[]): string => {
           user_id: one.userId,
           client_id: one.clientId,
           expires_at: one.expiresAt,
+          user_code: one.userCode,
           era: one.era,
           continues: one.continues,
         }),

@@ -81,6 +81,9 @@ export const isConnectionFailure = (error: unknown): boolean =>
 export const isUniqueViolation = (error: unknown, constraint?: string): boolean =>
   causes(error).some((cause) => cause.code === '23505' && (!constraint || cause.constraint === constraint))
 
+/** Whether a row is still needed by another, or needs one that is not there. */
+export const isForeignKeyViolation = (error: unknown): boolean => causes(error).some((cause) => cause.code === '23503')
+
 /** Whether transactions met, and this one may be tried again. */
 export const isDeadlock = (error: unknown): boolean =>
   causes(error).some(({ code }) => code === '40P01' || code === '40001')

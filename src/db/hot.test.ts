@@ -123,3 +123,18 @@ test('what has expired is swept in batches, and nothing else', async () => {
   assert.equal(await hot.load(workspaceId, 'gone-3'), undefined)
   assert.ok(await hot.load(workspaceId, 'many-3'))
 })
+
+test('of twenty at once on two nodes, exactly one is first; what has expired is swept', async () => {
+  const other = openHot(database.connection.pool)
+  for (const key of ['one', 'two', 'three']) {
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, at) => (at % 2 ? hot : other).first(key, later)))
+    assert.equal(answers.filter(Boolean).length, 1, key)
+  }
+  statements = 0
+  const many = await Promise.all(Array.from({ length: 200 }, (_, at) => hot.first(`past-${at}`, new Date(0))))
+  assert.ok(many.every(Boolean))
+  assert.ok(statements <= 4, `${statements} statements for 200`)
+  assert.ok((await sweep(database.connection.db, new Date())) >= 200)
+  assert.ok(await hot.first('past-0', later))
+  assert.equal(await hot.first('one', later), false)
+})

@@ -8,6 +8,12 @@ export interface Account {
   poolId: string
   id: string
   status: 'new' | 'active' | 'inactive' | 'deleted'
+  /** Who checks their password: this program, their source, or this program since they came over from it. */
+  authority: 'local' | 'linked' | 'migrated'
+  /** What their source or upstream calls them for good. */
+  externalId: string | null
+  /** Whether they have to prove a second factor although their pool does not ask everybody for one. */
+  secondFactorDue: boolean
   profile: Record<string, unknown>
   metadata: Record<string, unknown>
   updatedAt: Date
@@ -55,6 +61,8 @@ export interface Hot {
   loadByUid(workspaceId: string, uid: string): Promise<Loaded | undefined>
   /** The points of those counters of `limits` that have any and are not over. */
   points(keys: readonly string[], at: Date): Promise<{ key: string; points: number }[]>
+  /** Whether something is seen for the first time, of twenty at once for one; remembered until then. */
+  first(key: string, until: Date): Promise<boolean>
   /** Writes all of a work in one durable statement, or nothing of it. */
   commit(work: Work): Promise<Lost>
 }
@@ -79,14 +87,42 @@ export const openHot = (pool: pg.Pool): Hot => {
   const token = loader(tokenSql)
   const interaction = loader(interactionSql)
   const session = loader(sessionSql)
+  const seeFirst = gather<Once, boolean>({
+    lanes: 2,
+    most: 128,
+    keys: ({ key }) => [key],
+    run: (wanted) => insertFirsts(pool, wanted),
+  })
   const commitOne = gather<Work, Lost>({ lanes: 2, most: 64, keys: keysOf, run: (works) => commitAll(pool, works) })
   return {
     load: (workspaceId, key) => token({ workspaceId, key }),
     loadInteraction: (workspaceId, key) => interaction({ workspaceId, key }),
     loadByUid: (workspaceId, key) => session({ workspaceId, key }),
     points: async (keys, at) => (await pool.query<{ key: string; points: number }>(pointsSql, [keys, at])).rows,
+    first: (key, until) => seeFirst({ key, until }),
     commit: async (work) => (isEmpty(work) ? undefined : commitOne(work)),
   }
+}
+
+/** What may come once. */
+interface Once {
+  key: string
+  until: Date
+}
+
+// In the order of their keys, so that two nodes with the same ones cannot block each other.
+const firstsSql = `
+insert into seen_once (key, expires_at)
+select key, expires_at from unnest($1::text[], $2::timestamptz[]) as wanted (key, expires_at) order by key
+on conflict do nothing returning key`
+
+const insertFirsts = async (pool: pg.Pool, wanted: Once[]): Promise<boolean[]> => {
+  const { rows } = await pool.query<{ key: string }>(firstsSql, [
+    wanted.map(({ key }) => key),
+    wanted.map(({ until }) => until),
+  ])
+  const inserted = new Set(rows.map(({ key }) => key))
+  return wanted.map(({ key }) => inserted.has(key))
 }
 
 /** What is looked for: the hash of what was presented, or a session's uid. */
@@ -100,8 +136,8 @@ const wantedRows = 'unnest($1::uuid[], $2::text[]) with ordinality as wanted (wo
 const artifactColumns = `wanted.position::int as position, a.id, a.kind, a.payload, a.consumed_at, a.successor,
   a.expires_at, a.user_id as owner_id, a.era as artifact_era`
 
-const userColumns = `u.pool_id, u.id as user_id, u.status, u.profile, u.metadata, u.updated_at, u.era, u.deletes_at,
-  u.last_sign_in_at,
+const userColumns = `u.pool_id, u.id as user_id, u.status, u.authority, u.external_id, u.second_factor_due,
+  u.profile, u.metadata, u.updated_at, u.era, u.deletes_at, u.last_sign_in_at,
   (select jsonb_agg(jsonb_build_object('kind', n.kind, 'value', n.value, 'typed', n.typed,
     'verified', n.verified_at is not null) order by n.created_at, n.value)
     from identifiers n where n.pool_id = u.pool_id and n.user_id = u.id) as identifiers`
@@ -178,6 +214,9 @@ interface LoadedRow {
   pool_id: string
   user_id: string | null
   status: Account['status']
+  authority: Account['authority']
+  external_id: string | null
+  second_factor_due: boolean
   profile: Record<string, unknown>
   metadata: Record<string, unknown>
   updated_at: Date
@@ -217,6 +256,9 @@ const accountFrom = (row: LoadedRow, id: string): Account => ({
   poolId: row.pool_id,
   id,
   status: row.status,
+  authority: row.authority,
+  externalId: row.external_id,
+  secondFactorDue: row.second_factor_due,
   profile: row.profile,
   metadata: row.metadata,
   updatedAt: row.updated_at,

@@ -3,6 +3,7 @@ import type { ColumnType, Generated } from 'kysely'
 type Json<T> = ColumnType<T, string, string>
 type At = ColumnType<Date, Date | undefined, Date>
 type MaybeAt = ColumnType<Date | null, Date | null | undefined, Date | null>
+type RegisteredBy = 'operator' | 'registration' | 'document'
 
 /** Every table, as the program sees it (camelCase); the constraints are in migrations/. */
 export interface Database {
@@ -12,6 +13,7 @@ export interface Database {
     name: string
     status: ColumnType<'active' | 'inactive', 'active' | 'inactive' | undefined>
     settings: Json<Record<string, unknown>>
+    pairwiseSalt: Generated<string>
     createdAt: At
     updatedAt: At
   }
@@ -31,6 +33,8 @@ export interface Database {
     kind: 'local' | 'external' | 'federated'
     status: ColumnType<'active' | 'inactive', 'active' | 'inactive' | undefined>
     settings: Json<Record<string, unknown>>
+    source: ColumnType<Record<string, unknown> | null, string | null | undefined, string | null>
+    upstream: ColumnType<Record<string, unknown> | null, string | null | undefined, string | null>
     createdAt: At
     updatedAt: At
   }
@@ -41,8 +45,27 @@ export interface Database {
     metadata: Json<Record<string, unknown>>
     secretHash: string | null
     previousSecretHash: ColumnType<string | null, string | null | undefined>
+    sealedSecret: ColumnType<string | null, string | null | undefined>
+    previousSealedSecret: ColumnType<string | null, string | null | undefined>
+    registeredBy: ColumnType<RegisteredBy, RegisteredBy | undefined>
     createdAt: At
     updatedAt: At
+  }
+  registrationTokens: {
+    workspaceId: string
+    id: string
+    name: string
+    tokenHash: string
+    usesLeft: number | null
+    createdBy: Json<Record<string, unknown>>
+    createdAt: At
+    expiresAt: Date
+  }
+  registrations: {
+    workspaceId: string
+    clientId: string
+    tokenHash: string | null
+    usedAt: Date
   }
   retiredClients: {
     workspaceId: string
@@ -59,6 +82,73 @@ export interface Database {
     domains: Generated<string[]>
     amr: ColumnType<string[] | null, string[] | null | undefined>
     mapping: Json<Record<string, string>>
+    postAuthenticationScript: ColumnType<string | null, string | null | undefined>
+    postAuthenticationApplication: ColumnType<Record<string, unknown> | null, string | null | undefined, string | null>
+    reloadClaimsAtRefresh: Generated<boolean>
+    contextCacheSeconds: ColumnType<number | null, number | null | undefined>
+    createdAt: At
+    updatedAt: At
+  }
+  scripts: {
+    workspaceId: string
+    id: string
+    name: string
+    point: 'post_authentication' | 'mapping'
+    enabled: Generated<boolean>
+    onFailure: ColumnType<'deny' | 'continue', 'deny' | 'continue' | undefined>
+    version: number
+    recordNext: Generated<boolean>
+    createdAt: At
+    updatedAt: At
+  }
+  scriptVersions: {
+    workspaceId: string
+    scriptId: string
+    number: number
+    code: string
+    writtenBy: Json<Record<string, unknown>>
+    createdAt: At
+  }
+  scriptSamples: {
+    workspaceId: string
+    scriptId: string
+    id: string
+    name: string
+    input: Json<Record<string, unknown>>
+    recorded: Generated<boolean>
+    createdAt: At
+  }
+  scriptRuns: {
+    workspaceId: string
+    scriptId: string
+    id: string
+    at: ColumnType<Date, Date>
+    version: number
+    ok: boolean
+    why: string | null
+    detail: string | null
+    ms: number
+    logs: string
+    trace: string | null
+    userId: string | null
+    clientId: string | null
+    expiresAt: Date
+  }
+  domains: {
+    workspaceId: string
+    id: string
+    host: string
+    origin: string
+    state: 'pending' | 'active'
+    isPrimary: ColumnType<boolean, boolean | undefined>
+    createdAt: At
+    updatedAt: At
+  }
+  resources: {
+    workspaceId: string
+    id: string
+    identifier: string
+    settings: Json<Record<string, unknown>>
     createdAt: At
     updatedAt: At
   }
@@ -86,6 +176,68 @@ export interface Database {
     era: Generated<number>
     deletesAt: MaybeAt
     externalId: ColumnType<string | null, string | null | undefined>
+    source: ColumnType<string | null, string | null | undefined>
+    migratedAt: MaybeAt
+    secondFactorDue: Generated<boolean>
+  }
+  /** A ledger of how many users external pools have, which readers add up. */
+  poolPeople: {
+    poolId: string
+    authority: 'local' | 'linked' | 'migrated'
+    people: number
+  }
+  migrationHours: {
+    poolId: string
+    hour: ColumnType<Date, Date>
+    kind: string
+    name: string
+    times: number
+  }
+  migrationCounted: {
+    poolId: string
+    until: Date
+  }
+  /** What clients ask people (CIBA). */
+  backchannelRequests: {
+    workspaceId: string
+    id: string
+    requestSealed: string
+    poolId: string
+    userId: string
+    clientId: string
+    answeredAt: Date | null
+    createdAt: Date
+    expiresAt: Date
+  }
+  migrationRounds: {
+    poolId: string
+    id: string
+    kind: 'count' | 'mail'
+    state: 'running' | 'done' | 'failed' | 'stopped'
+    workspaceId: string | null
+    perMinute: number
+    days: number
+    startedBy: Json<Record<string, unknown>>
+    waitingSealed: string | null
+    cursor: ColumnType<string | null, string | null | undefined>
+    atEnd: Generated<boolean>
+    seen: Generated<number>
+    missing: Generated<number>
+    sent: Generated<number>
+    skipped: Generated<number>
+    faults: Generated<number>
+    why: ColumnType<string | null, string | null | undefined>
+    step: Generated<number>
+    createdAt: At
+    finishedAt: MaybeAt
+    expiresAt: Date
+  }
+  tombstones: {
+    poolId: string
+    kind: string
+    valueHash: string
+    userId: string
+    createdAt: At
   }
   identifiers: {
     poolId: string
@@ -111,7 +263,49 @@ export interface Database {
     userId: string
     poolId: string
     scopes: string[]
+    resources: ColumnType<Record<string, string[]>, string | undefined, string>
+    shown: string | null
     updatedAt: At
+  }
+  webhooks: {
+    workspaceId: string
+    id: string
+    name: string
+    url: string
+    types: string[]
+    enabled: Generated<boolean>
+    disabledWhy: ColumnType<'failing' | 'gone' | null, 'failing' | 'gone' | null | undefined>
+    sealedSecret: string
+    previousSealedSecret: ColumnType<string | null, string | null | undefined>
+    failingSince: MaybeAt
+    createdAt: ColumnType<Date, Date | undefined>
+    updatedAt: ColumnType<Date, Date | undefined>
+  }
+  webhookDeliveries: {
+    workspaceId: string
+    webhookId: string
+    eventId: string
+    state: ColumnType<'pending' | 'delivered' | 'dead', 'pending' | undefined, 'pending' | 'delivered' | 'dead'>
+    attempts: Generated<number>
+    dueAt: ColumnType<Date, Date>
+    triedAt: MaybeAt
+    status: ColumnType<number | null, number | null | undefined>
+    why: ColumnType<string | null, string | null | undefined>
+    expiresAt: ColumnType<Date, Date>
+  }
+  eventCounts: {
+    day: string
+    type: string
+    workspaceId: string | null
+    poolId: string | null
+    times: number
+  }
+  eventDays: {
+    day: string
+    countedAt: ColumnType<Date, Date>
+  }
+  lateEvents: {
+    day: string
   }
   events: {
     id: string
@@ -160,6 +354,11 @@ export interface Database {
     successor: string | null
     expiresAt: Date
     era: Generated<number>
+    /** The MAC of the code that a person types for a device. */
+    userCode: string | null
+    /** When its client last asked for it, and how many seconds it has to wait in between. */
+    polledAt: Date | null
+    pollSeconds: Generated<number>
   }
   attempts: {
     workspaceId: string
@@ -183,6 +382,37 @@ export interface Database {
     tries: Generated<number>
     maxTries: number
     consumedAt: MaybeAt
+    expiresAt: Date
+  }
+  departures: {
+    workspaceId: string
+    connectionId: string
+    stateHash: string
+    boundTo: string
+    back: string
+    keptSealed: string
+    answerSealed: ColumnType<string | null, string | null | undefined>
+    answerHash: ColumnType<string | null, string | null | undefined>
+    consumedAt: MaybeAt
+    expiresAt: Date
+  }
+  links: {
+    poolId: string
+    subject: string
+    homePoolId: string
+    userId: string
+    label: Generated<string>
+    linkedAt: At
+  }
+  seenOnce: {
+    key: string
+    expiresAt: Date
+  }
+  upstreamSessions: {
+    workspaceId: string
+    id: string
+    connectionId: string
+    sessionSealed: string
     expiresAt: Date
   }
   limits: {
@@ -309,7 +539,11 @@ export interface Database {
     updated: Generated<number>
     skipped: Generated<number>
     failed: Generated<number>
+    preset: 'auth0' | 'cognito' | 'keycloak' | null
+    leftOut: ColumnType<{ field: string; rows: number }[], string | undefined, string>
+    warned: Generated<number>
     errors: ColumnType<{ row: number; reasons: string[] }[], string | undefined, string>
+    warnings: ColumnType<{ row: number; reasons: string[] }[], string | undefined, string>
     createdAt: At
     finishedAt: MaybeAt
     expiresAt: Date

@@ -5,14 +5,22 @@ import { removeAttempts } from './trails.ts'
 const tables = [
   { name: 'artifacts', key: ['workspace_id', 'id'], expiry: 'expires_at' },
   { name: 'attempts', key: ['workspace_id', 'id'], expiry: 'expires_at' },
+  { name: 'backchannel_requests', key: ['workspace_id', 'id'], expiry: 'expires_at' },
   { name: 'challenges', key: ['pool_id', 'id'], expiry: 'expires_at' },
   { name: 'console_sessions', key: ['id'], expiry: 'expires_at' },
+  { name: 'departures', key: ['connection_id', 'state_hash'], expiry: 'expires_at' },
   { name: 'idempotency', key: ['actor', 'key'], expiry: 'expires_at' },
   { name: 'imports', key: ['pool_id', 'id'], expiry: 'expires_at' },
   { name: 'limits', key: ['key'], expiry: 'resets_at' },
+  { name: 'migration_rounds', key: ['pool_id', 'id'], expiry: 'expires_at' },
   { name: 'places', key: ['pool_id', 'user_id', 'network'], expiry: 'expires_at' },
+  { name: 'registration_tokens', key: ['workspace_id', 'id'], expiry: 'expires_at' },
+  { name: 'seen_once', key: ['key'], expiry: 'expires_at' },
+  { name: 'script_runs', key: ['workspace_id', 'script_id', 'id'], expiry: 'expires_at' },
   { name: 'traces', key: ['trace'], expiry: 'expires_at' },
   { name: 'trails', key: ['workspace_id', 'id'], expiry: 'expires_at' },
+  { name: 'webhook_deliveries', key: ['workspace_id', 'webhook_id', 'event_id'], expiry: 'expires_at' },
+  { name: 'upstream_sessions', key: ['workspace_id', 'id'], expiry: 'expires_at' },
 ] as const
 
 /**

@@ -15,6 +15,8 @@ export interface Artifact {
   expiresAt: Date
   /** The era of its user that its making began in; what is older than the user's own is never read again. */
   era?: number | undefined
+  /** The MAC of the code that a person types for a device; kept from the first write on. */
+  userCode?: string | undefined
   /** The record that it goes on from; where that is gone, the whole work is refused, so that nothing comes back. */
   continues?: string | undefined
 }

@@ -1,7 +1,30 @@
 import { z } from 'zod'
 import { acrValues } from './acr.ts'
+import { protocolFields, protocolMisfits, type Spoken } from './client-protocol.ts'
+import { sessionFields } from './client-sessions.ts'
+import { tokenExchange } from './token-exchange.ts'
 
-const grantTypes = z.enum(['authorization_code', 'refresh_token', 'client_credentials', 'password'])
+/** RFC 8628 section 3.4. */
+export const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
+
+/** RFC 8693 section 2.1. */
+export const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
+
+/** OpenID Connect Client-Initiated Backchannel Authentication Core 1.0 section 10. */
+export const cibaGrant = 'urn:openid:params:grant-type:ciba'
+
+const grantTypes = z.enum([
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  'password',
+  deviceGrant,
+  exchangeGrant,
+  cibaGrant,
+])
+
+/** Those that may come with a refresh token. */
+const refreshed: ReadonlySet<string> = new Set(['authorization_code', 'password', deviceGrant, cibaGrant])
 
 /** A client's metadata: the fields of OpenID Connect Dynamic Client Registration 1.0 section 2, and ours. */
 export const clientMetadata = z.object({
@@ -10,9 +33,8 @@ export const clientMetadata = z.object({
   redirect_uris: z.array(z.url()).default([]),
   post_logout_redirect_uris: z.array(z.url()).default([]),
   grant_types: z.array(grantTypes).min(1).default(['authorization_code']),
-  token_endpoint_auth_method: z
-    .enum(['none', 'client_secret_basic', 'client_secret_post'])
-    .default('client_secret_basic'),
+  ...protocolFields,
+  ...sessionFields,
   id_token_signed_response_alg: z.enum(['RS256', 'ES256', 'EdDSA', 'PS256']).default('RS256'),
   scope: z.string().optional(),
   logo_uri: z.url({ protocol: /^https$/ }).optional(),
@@ -21,7 +43,6 @@ export const clientMetadata = z.object({
   tos_uri: z.url({ protocol: /^https$/ }).optional(),
   default_max_age: z.int().min(0).optional(),
   require_auth_time: z.boolean().optional(),
-  initiate_login_uri: z.url({ protocol: /^https$/ }).optional(),
   first_party: z.boolean().default(false),
   connections: z.array(z.uuid()).nullable().default(null),
   acr_values_default: z
@@ -30,10 +51,22 @@ export const clientMetadata = z.object({
     .describe('How surely its people have to be known at least, whatever a request asks for; the best liked first'),
   /** Resources that the client may ask tokens for, with the scopes it may have there. */
   resources: z.record(z.url(), z.array(z.string())).default({}),
+  backchannel_token_delivery_mode: z
+    .enum(['poll', 'ping'])
+    .optional()
+    .describe('How it learns that a person has answered (CIBA Core 1.0 section 5); `ping` tells it to ask'),
+  backchannel_client_notification_endpoint: z
+    .url({ protocol: /^https$/ })
+    .max(2000)
+    .optional()
+    .describe('Where a `ping` goes to'),
+  token_exchange: tokenExchange
+    .default(null)
+    .describe('What it may get for tokens of people (RFC 8693); null for nothing'),
 })
 export type ClientMetadata = z.infer<typeof clientMetadata>
 
-const { initiate_login_uri: _initiate, ...offered } = clientMetadata.shape
+const offered = clientMetadata.shape
 const uris = z.array(z.string().max(2000)).max(100).refine(areDistinct, 'An address is named twice').default([])
 
 /** The fields that an operator may write of a client; what they mean together is for `refuseMisfits` to check. */
@@ -63,8 +96,17 @@ export const writtenMetadata = {
     .describe('Resources that it may ask tokens for, with the scopes it may have there'),
 }
 
-type Written = Pick<ClientMetadata, 'application_type' | 'token_endpoint_auth_method' | 'grant_types'> &
-  Pick<ClientMetadata, 'redirect_uris' | 'post_logout_redirect_uris'>
+type Written = Pick<
+  ClientMetadata,
+  | 'application_type'
+  | 'grant_types'
+  | 'post_logout_redirect_uris'
+  | 'token_exchange'
+  | 'resources'
+  | 'backchannel_token_delivery_mode'
+  | 'backchannel_client_notification_endpoint'
+> &
+  Spoken
 
 /** Finds what does not fit together in a client, so that the engine never meets one that it cannot read. */
 export const refuseMisfits = (written: Written, context: z.RefinementCtx<Written>): void => {
@@ -78,14 +120,42 @@ export const refuseMisfits = (written: Written, context: z.RefinementCtx<Written
     }
   if (grant_types.includes('authorization_code') && redirect_uris.length === 0)
     refuse(['redirect_uris'], 'The grant type authorization_code needs an address to come back to')
-  if (
-    grant_types.includes('refresh_token') &&
-    !grant_types.some((type) => type === 'authorization_code' || type === 'password')
-  )
+  if (grant_types.includes('refresh_token') && !grant_types.some((type) => refreshed.has(type)))
     refuse(['grant_types'], 'Nothing gives this client a refresh token')
   // RFC 6749 section 4.4.
   if (grant_types.includes('client_credentials') && written.token_endpoint_auth_method === 'none')
-    refuse(['token_endpoint_auth_method'], 'The grant type client_credentials needs a secret')
+    refuse(['token_endpoint_auth_method'], 'The grant type client_credentials needs a client that authenticates itself')
+  exchangeMisfits(written, refuse)
+  cibaMisfits(written, refuse)
+  protocolMisfits(written, refuse)
+}
+
+/** What goes with token exchange (RFC 8693). */
+const exchangeMisfits = (written: Written, refuse: (path: string[], message: string) => void): void => {
+  const { grant_types, token_exchange: policy, resources } = written
+  const granted = grant_types.includes(exchangeGrant)
+  if (granted && !policy) refuse(['token_exchange'], 'The grant type for token exchange needs this')
+  if (!granted && policy) refuse(['token_exchange'], 'This goes with the grant type for token exchange')
+  if (granted && written.token_endpoint_auth_method === 'none')
+    refuse(['token_endpoint_auth_method'], 'Token exchange needs a client that authenticates itself')
+  if (policy && !policy.impersonation && !policy.delegation)
+    refuse(['token_exchange'], 'Either impersonation or delegation has to be allowed')
+  if (policy?.resources.some((identifier) => !Object.hasOwn(resources, identifier)))
+    refuse(['token_exchange'], 'Every resource of it has to be one of `resources`')
+}
+
+/** What goes with requests to people who are elsewhere (CIBA Core 1.0 section 4). */
+const cibaMisfits = (written: Written, refuse: (path: string[], message: string) => void): void => {
+  const { grant_types, backchannel_token_delivery_mode: mode, subject_type, jwks_uri } = written
+  const granted = grant_types.includes(cibaGrant)
+  if (granted && !mode) refuse(['backchannel_token_delivery_mode'], 'The grant type for CIBA needs this')
+  if (!granted && mode) refuse(['backchannel_token_delivery_mode'], 'This goes with the grant type for CIBA')
+  if ((mode === 'ping') !== (written.backchannel_client_notification_endpoint !== undefined))
+    refuse(['backchannel_client_notification_endpoint'], 'This goes with `ping`, which needs it')
+  if (granted && written.token_endpoint_auth_method === 'none')
+    refuse(['token_endpoint_auth_method'], 'CIBA needs a client that authenticates itself')
+  if (granted && subject_type === 'pairwise' && !jwks_uri)
+    refuse(['jwks_uri'], 'CIBA with pairwise subjects needs it (section 4)')
 }
 
 const loopbacks = new Set(['localhost', '127.0.0.1', '[::1]'])

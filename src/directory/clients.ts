@@ -3,14 +3,16 @@ import { sql } from 'kysely'
 import type { z } from 'zod'
 import type { Db } from '../db/connect.ts'
 import { Problem } from '../platform/problem.ts'
-import { randomToken, sha256 } from '../platform/secrets.ts'
+import { type Keyring, randomToken, sha256 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import { type ClientMetadata, clientMetadata } from './client-metadata.ts'
+import { hasSecret, needsSecretItself } from './client-protocol.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
 
 /**
  * A client as it is stored; `secretHash` is the SHA-256 of a secret that only its owner knows, `previousSecretHash` that
- * of the one before, which is good until it is ended.
+ * of the one before, which is good until it is ended. The secrets themselves are there, sealed, for a client that signs
+ * with them, and for no other.
  */
 export interface Client {
   id: string
@@ -18,30 +20,58 @@ export interface Client {
   metadata: ClientMetadata
   secretHash: string | null
   previousSecretHash: string | null
+  sealedSecret: string | null
+  previousSealedSecret: string | null
+  /** Who brought it: an operator, itself (RFC 7591), or a document of its own at its address. */
+  registeredBy: 'operator' | 'registration' | 'document'
   createdAt: Date
   updatedAt: Date
 }
 
-/** Registers a client; `secret` comes back this once, where its method has one. Throws `conflict` on a taken id. */
+/**
+ * Registers a client; `secret` comes back this once, where its method has one. The keyring seals the secret of a client
+ * that signs with it. Throws `conflict` on a taken id.
+ */
 export const create = async (
   db: Db,
   at: Date,
   workspaceId: string,
-  { id, secret, ...input }: z.input<typeof clientMetadata> & { id: string; secret?: string },
+  {
+    id,
+    secret,
+    keyring,
+    registeredBy = 'operator',
+    registrationToken,
+    ...input
+  }: z.input<typeof clientMetadata> & { id: string; secret?: string } & Sealing & Registering,
   by: audit.By = audit.system,
 ): Promise<{ id: string; secret: string | undefined }> => {
   const metadata = clientMetadata.parse(input)
-  const made = metadata.token_endpoint_auth_method === 'none' ? undefined : (secret ?? randomToken())
+  const made = hasSecret(metadata.token_endpoint_auth_method) ? (secret ?? randomToken()) : undefined
   const row = await db
     .insertInto('clients')
-    .values({ workspaceId, id, metadata: JSON.stringify(metadata), secretHash: made ? sha256(made) : null })
+    .values({
+      workspaceId,
+      id,
+      metadata: JSON.stringify(metadata),
+      secretHash: made ? sha256(made) : null,
+      sealedSecret: sealed({ workspaceId, id, metadata, keyring }, made),
+      registeredBy,
+    })
     .onConflict((conflict) => conflict.columns(['workspaceId', 'id']).doNothing())
     .returning('id')
     .executeTakeFirst()
   if (!row) throw new Problem('conflict', { detail: `A client with the id "${id}" exists.` })
   const about = { workspaceId, clientId: id }
-  await audit.record(db, at, about, { type: 'client.created', data: { by, name: metadata.client_name } })
+  const through = registrationToken === undefined ? {} : { registration_token: registrationToken }
+  await audit.record(db, at, about, { type: 'client.created', data: { by, name: metadata.client_name, ...through } })
   return { id, secret: made }
+}
+
+/** How a client came that no operator made. */
+interface Registering extends Partial<Pick<Client, 'registeredBy'>> {
+  /** The id of the registration token that let it in. */
+  registrationToken?: string | undefined
 }
 
 /** As `create`, for whoever chooses an id: one that a deleted client had is refused, too. In a transaction. */
@@ -70,17 +100,21 @@ export const update = async (
     before,
     status,
     secret: chosen = randomToken(),
+    keyring,
     ...input
   }: z.input<typeof clientMetadata> & Pick<Client, 'status'> & Changing & { secret?: string | undefined },
   by: audit.By,
 ): Promise<{ client: Client; secret: string | undefined }> => {
   const metadata = clientMetadata.parse(input)
-  const open = metadata.token_endpoint_auth_method === 'none'
-  const secret = open || before.secretHash ? undefined : chosen
-  const hashes = open ? { secretHash: null, previousSecretHash: null } : secret ? { secretHash: sha256(secret) } : {}
+  const open = !hasSecret(metadata.token_endpoint_auth_method)
+  const known = needsSecretItself(metadata) ? before.sealedSecret : before.secretHash
+  const secret = open || known ? undefined : chosen
+  const signing = { workspaceId, id: before.id, metadata, keyring }
+  const hashes = open ? noSecret : secret ? { ...noSecret, secretHash: sha256(secret) } : {}
+  const kept = secret || !needsSecretItself(metadata) ? sealedNow(sealed(signing, secret)) : {}
   const row = await db
     .updateTable('clients')
-    .set({ ...hashes, status, metadata: JSON.stringify(metadata), updatedAt: nextVersion(at, before) })
+    .set({ ...hashes, ...kept, status, metadata: JSON.stringify(metadata), updatedAt: nextVersion(at, before) })
     .where('workspaceId', '=', workspaceId)
     .where('id', '=', before.id)
     .where(isVersion(before))
@@ -94,16 +128,49 @@ export const update = async (
   return { client, secret }
 }
 
-interface Changing {
+const noSecret = { secretHash: null, previousSecretHash: null }
+
+const sealedNow = (sealedSecret: string | null) => ({ sealedSecret, previousSealedSecret: null })
+
+/** What opens and seals secrets; only clients that sign with theirs need it. */
+interface Sealing {
+  keyring?: Keyring
+}
+
+interface Changing extends Sealing {
   workspaceId: string
   before: Client
 }
+
+interface Sealed extends Sealing {
+  workspaceId: string
+  id: string
+  metadata: ClientMetadata
+}
+
+const sealed = ({ keyring, metadata, ...where }: Sealed, secret: string | undefined): string | null => {
+  if (secret === undefined || !needsSecretItself(metadata)) return null
+  if (!keyring) throw new Error('Nothing seals the secret of this client.')
+  return keyring.seal(secret, contextOf(where))
+}
+
+/** The secrets that a client may sign with, the newest first; none for a client that signs with keys of its own. */
+export const openSecrets = (
+  keyring: Keyring,
+  workspaceId: string,
+  { id, sealedSecret, previousSealedSecret }: Client,
+): string[] =>
+  [sealedSecret, previousSealedSecret].flatMap((one) =>
+    one === null ? [] : [keyring.open(one, contextOf({ workspaceId, id }))],
+  )
+
+const contextOf = ({ workspaceId, id }: { workspaceId: string; id: string }) => `secret of client ${workspaceId} ${id}`
 
 /** Gives a client a new secret; the one that was newest stays good beside it. Throws `conflict` without any. */
 export const rotateSecret = async (
   db: Db,
   at: Date,
-  { workspaceId, before }: Changing,
+  { workspaceId, before, keyring }: Changing,
   by: audit.By,
   secret: string = randomToken(),
 ): Promise<{ client: Client; secret: string }> => {
@@ -112,6 +179,8 @@ export const rotateSecret = async (
     .set({
       previousSecretHash: sql<string>`secret_hash`,
       secretHash: sha256(secret),
+      previousSealedSecret: sql<string>`sealed_secret`,
+      sealedSecret: sealed({ workspaceId, id: before.id, metadata: before.metadata, keyring }, secret),
       updatedAt: nextVersion(at, before),
     })
     .where('workspaceId', '=', workspaceId)
@@ -134,7 +203,7 @@ export const endOldSecret = async (
 ): Promise<void> => {
   const { numUpdatedRows } = await db
     .updateTable('clients')
-    .set({ previousSecretHash: null, updatedAt: nextVersion(at, before) })
+    .set({ previousSecretHash: null, previousSealedSecret: null, updatedAt: nextVersion(at, before) })
     .where('workspaceId', '=', workspaceId)
     .where('id', '=', before.id)
     .where('previousSecretHash', 'is not', null)
@@ -184,7 +253,18 @@ export const find = async (db: Db, workspaceId: string, id: string): Promise<Cli
   return row && clientFrom(row)
 }
 
-const columns = ['id', 'status', 'metadata', 'secretHash', 'previousSecretHash', 'createdAt', 'updatedAt'] as const
+const columns = [
+  'id',
+  'status',
+  'metadata',
+  'secretHash',
+  'previousSecretHash',
+  'sealedSecret',
+  'previousSealedSecret',
+  'registeredBy',
+  'createdAt',
+  'updatedAt',
+] as const
 
 const clientFrom = (row: Omit<Client, 'metadata'> & { metadata: unknown }): Client => ({
   ...row,

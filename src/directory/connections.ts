@@ -6,6 +6,8 @@ import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import { poolSlug } from './operators.ts'
+import { type Pool, poolFrom } from './pools.ts'
+import { type PostAuthenticationApplication, postAuthenticationApplication } from './post-authentication.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
 import { adminSlug } from './workspaces.ts'
 
@@ -48,6 +50,28 @@ export const connectionSettings = z.strictObject({
     .record(claim, z.string().regex(/^((profile|metadata)\.)?[^.\s]{1,100}$/))
     .default({})
     .describe('Claim to profile or metadata field'),
+  post_authentication_script: z
+    .uuid()
+    .nullable()
+    .default(null)
+    .describe('Id of the script with the point `post_authentication` that runs once people have proven who they are'),
+  post_authentication_application: postAuthenticationApplication
+    .nullable()
+    .default(null)
+    .describe('Where people are sent once they have proven who they are; null for nowhere'),
+  reload_claims_at_refresh: z
+    .boolean()
+    .default(false)
+    .describe('Whether the source of a pool that is kept in step with one is asked again at each refresh'),
+  context_cache_seconds: z
+    .int()
+    .min(0)
+    .max(34_560_000)
+    .nullable()
+    .default(null)
+    .describe(
+      'For how long tokens tell what a script or application said at the sign-in; null for as long as it lasts',
+    ),
   enabled: z.boolean().default(true).describe('Closed, the people of the pool are refused everywhere in the workspace'),
 })
 
@@ -65,6 +89,10 @@ export interface ConnectionRecord {
   domains: string[]
   amr: string[] | null
   mapping: Record<string, string>
+  postAuthenticationScript: string | null
+  postAuthenticationApplication: PostAuthenticationApplication | null
+  reloadClaimsAtRefresh: boolean
+  contextCacheSeconds: number | null
   enabled: boolean
   createdAt: Date
   updatedAt: Date
@@ -78,12 +106,13 @@ export const create = async (
   input: z.input<typeof newConnection>,
   by: audit.By = audit.system,
 ): Promise<string> => {
-  const { pool_id: poolId, mapping, ...connection } = newConnection.parse(input)
+  const { pool_id: poolId, ...connection } = newConnection.parse(input)
   const id = uuidv7(at)
   await refuseClaimed(db, workspaceId, id, connection.domains)
+  await checkScript(db, workspaceId, connection.post_authentication_script)
   const row = await db
     .insertInto('connections')
-    .values({ workspaceId, id, poolId, ...connection, mapping: JSON.stringify(mapping), createdAt: at, updatedAt: at })
+    .values({ workspaceId, id, poolId, ...columnsOf(connection), createdAt: at, updatedAt: at })
     .onConflict((conflict) => conflict.columns(['workspaceId', 'poolId']).doNothing())
     .returning('id')
     .executeTakeFirst()
@@ -102,20 +131,33 @@ export const update = async (
   by: audit.By,
 ): Promise<ConnectionRecord> => {
   const { workspaceId, id, poolId } = before
-  const { mapping, ...settings } = connectionSettings.parse(input)
+  const settings = connectionSettings.parse(input)
   const errors = (await isOperators(db, before)) ? lockouts(settings) : []
   if (errors.length > 0) throw new Problem('unprocessable', { errors })
   await refuseClaimed(db, workspaceId, id, settings.domains)
+  await checkScript(db, workspaceId, settings.post_authentication_script)
   const updatedAt = nextVersion(at, before)
   const { numUpdatedRows } = await db
     .updateTable('connections')
-    .set({ ...settings, mapping: JSON.stringify(mapping), updatedAt })
+    .set({ ...columnsOf(settings), updatedAt })
     .where('workspaceId', '=', workspaceId)
     .where('id', '=', id)
     .where(isVersion(before))
     .executeTakeFirst()
   if (numUpdatedRows === 0n) throw overtaken()
-  const after = { ...before, ...settings, mapping, updatedAt }
+  const {
+    post_authentication_script: script,
+    post_authentication_application: application,
+    reload_claims_at_refresh: reloadClaimsAtRefresh,
+    context_cache_seconds: contextCacheSeconds,
+    ...plain
+  } = settings
+  const after = {
+    ...{ ...before, ...plain, reloadClaimsAtRefresh, contextCacheSeconds },
+    postAuthenticationScript: script,
+    postAuthenticationApplication: application,
+    updatedAt,
+  }
   const data = { by, ...audit.difference(before, after) }
   await audit.record(db, at, { workspaceId, poolId }, { type: 'connection.updated', data })
   return after
@@ -132,11 +174,69 @@ export const remove = async (db: Db, at: Date, record: ConnectionRecord, by: aud
   await audit.record(db, at, { workspaceId, poolId }, { type: 'connection.deleted', data: { by, name } })
 }
 
+/** A connection as an operator would write it. */
+export const settingsOf = (record: ConnectionRecord): z.output<typeof connectionSettings> => {
+  const { name, position, hidden, domains, amr, mapping, enabled } = record
+  return {
+    ...{ name, position, hidden, domains, amr, mapping, enabled },
+    post_authentication_script: record.postAuthenticationScript,
+    post_authentication_application: record.postAuthenticationApplication,
+    reload_claims_at_refresh: record.reloadClaimsAtRefresh,
+    context_cache_seconds: record.contextCacheSeconds,
+  }
+}
+
 /** What of a change of the operators' connection would lock them out. */
-export const lockouts = ({ enabled, hidden }: Pick<ConnectionRecord, 'enabled' | 'hidden'>) => [
+export const lockouts = ({
+  enabled,
+  hidden,
+  post_authentication_script: script,
+  post_authentication_application: application,
+}: Lockable) => [
   ...(enabled ? [] : [{ pointer: '/enabled', detail: 'Operators sign in by this connection: it stays open' }]),
   ...(hidden ? [{ pointer: '/hidden', detail: 'Operators sign in by this connection: it is always offered' }] : []),
+  ...(script ? [{ pointer: '/post_authentication_script', detail: nothingBetween }] : []),
+  ...(application ? [{ pointer: '/post_authentication_application', detail: nothingBetween }] : []),
 ]
+
+const nothingBetween = 'Operators sign in by this connection: nothing may stand between them and the console'
+
+type Lockable = Pick<
+  z.output<typeof connectionSettings>,
+  'enabled' | 'hidden' | 'post_authentication_script' | 'post_authentication_application'
+>
+
+/** A connection's settings as columns. */
+const columnsOf = ({
+  mapping,
+  post_authentication_script: postAuthenticationScript,
+  post_authentication_application: application,
+  reload_claims_at_refresh: reloadClaimsAtRefresh,
+  context_cache_seconds: contextCacheSeconds,
+  ...plain
+}: z.output<typeof connectionSettings>) => ({
+  ...plain,
+  mapping: JSON.stringify(mapping),
+  reloadClaimsAtRefresh,
+  contextCacheSeconds,
+  postAuthenticationScript,
+  postAuthenticationApplication: application && JSON.stringify(application),
+})
+
+/** Throws `unprocessable` where the workspace has no such script for what comes after authentication. */
+const checkScript = async (db: Db, workspaceId: string, id: string | null): Promise<void> => {
+  if (id === null) return
+  const found = await db
+    .selectFrom('scripts')
+    .select('id')
+    .where('workspaceId', '=', workspaceId)
+    .where('id', '=', id)
+    .where('point', '=', 'post_authentication')
+    .forKeyShare()
+    .executeTakeFirst()
+  const detail = 'The workspace has no script with the point `post_authentication` and this id'
+  if (!found) throw new Problem('unprocessable', { errors: [{ pointer: '/post_authentication_script', detail }] })
+}
 
 /** A workspace's connections in order, from the one after `after`; only those to pools in `among` where that is given. */
 export const list = async (
@@ -165,6 +265,17 @@ export const list = async (
 export const find = (db: Db, workspaceId: string, id: string): Promise<ConnectionRecord | undefined> =>
   records(db, workspaceId).where('connections.id', '=', id).executeTakeFirst()
 
+/** The pool that a connection of any workspace leads to, whether or not both are open. */
+export const findPool = async (db: Db, id: string): Promise<Pool | undefined> => {
+  const row = await db
+    .selectFrom('pools')
+    .selectAll('pools')
+    .innerJoin('connections', 'connections.poolId', 'pools.id')
+    .where('connections.id', '=', id)
+    .executeTakeFirst()
+  return row && poolFrom(row)
+}
+
 /** Opens or closes a connection; closed, the pool's people are refused everywhere in the workspace. */
 export const setEnabled = async (db: Db, workspaceId: string, id: string, enabled: boolean): Promise<void> => {
   const { numUpdatedRows } = await db
@@ -176,12 +287,16 @@ export const setEnabled = async (db: Db, workspaceId: string, id: string, enable
   if (numUpdatedRows === 0n) throw new Problem('not_found')
 }
 
+const application = sql<PostAuthenticationApplication | null>`post_authentication_application`
+
 const records = (db: Db, workspaceId: string) =>
   db
     .selectFrom('connections')
     .innerJoin('pools', 'pools.id', 'connections.poolId')
     .select(['connections.id', 'workspaceId', 'poolId', 'pools.slug as pool', 'connections.name', 'position', 'hidden'])
     .select(['domains', 'amr', 'mapping', 'enabled', 'connections.createdAt', 'connections.updatedAt'])
+    .select(['postAuthenticationScript', 'reloadClaimsAtRefresh', 'contextCacheSeconds'])
+    .select(application.as('postAuthenticationApplication'))
     .where('workspaceId', '=', workspaceId)
 
 /** Whose domain it is must be clear: the lock lets only one claim at a time be made in a workspace. */

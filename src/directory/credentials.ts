@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
 import { uuidv7 } from '../platform/secrets.ts'
+import * as links from './links.ts'
 
 /** What a password credential holds; hashes are PHC strings, or those that other systems made. */
 export interface PasswordData {
@@ -75,8 +76,9 @@ export const strengthenPassword = async (
     .execute()
 }
 
-/** Takes away every credential of a user, for an address whose owner has only now proven it. */
+/** Takes away every credential and link of a user, for an address whose owner has only now proven it. */
 export const removeAll = async (db: Db, poolId: string, userId: string): Promise<void> => {
+  await links.removeAll(db, poolId, userId)
   await db.deleteFrom('credentials').where('poolId', '=', poolId).where('userId', '=', userId).execute()
 }
 

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
+import { dateOf, dayMs, findCounted, idAt, spansOf } from './event-counts.ts'
 
 /** The only workspaces and pools whose events may be told, by id; undefined where all may. */
 export interface Reach {
@@ -34,6 +35,23 @@ export interface EventRecord {
   trace: string | null
   at: Date
 }
+
+/** An event as the API and webhooks tell of it. */
+export const tell = ({ id, type, workspaceId, poolId, userId, clientId, data, trace, at }: EventRecord) => ({
+  id,
+  type,
+  workspace_id: workspaceId,
+  pool_id: poolId,
+  user_id: userId,
+  client_id: clientId,
+  data,
+  trace,
+  at: at.toISOString(),
+})
+
+/** Some events by their ids, in no order. */
+export const findAll = (db: Db, ids: readonly string[]): Promise<EventRecord[]> =>
+  db.selectFrom('events').selectAll().where('id', '=', sql<string>`any(${ids}::uuid[])`).execute()
 
 /** Events, the newest first, from the one before `after`. */
 export const list = (
@@ -80,6 +98,24 @@ export const readAll = async function* (
   }
 }
 
+/** Days that events stay that are many: anybody can cause refusals, and each refresh of a token is one. */
+const fleetingDays = 30
+
+/** Removes events of tokens and refusals that are old, in small batches. Answers how many rows went. */
+export const forgetFleeting = async (db: Db, at: Date, batch = 500, mostBatches = 20): Promise<number> => {
+  const until = idAt(at.getTime() - fleetingDays * dayMs)
+  let removed = 0
+  for (let round = 0; round < mostBatches; round += 1) {
+    const { numAffectedRows = 0n } = await sql`
+      delete from events where id in (
+        select id from events where type in ('token.issued', 'token.refused', 'authorization.refused') and id < ${until}::uuid
+        order by id limit ${batch} for update skip locked)`.execute(db)
+    removed += Number(numAffectedRows)
+    if (numAffectedRows < batch) break
+  }
+  return removed
+}
+
 /** What happened on a day (UTC). */
 export interface Day {
   date: string
@@ -93,28 +129,17 @@ export const countDays = async (
   db: Db,
   at: Date,
   days: number,
-  { workspaceId, poolId }: Pick<Filter, 'workspaceId' | 'poolId'>,
+  places: Pick<Filter, 'workspaceId' | 'poolId'>,
   reach: Reach,
 ): Promise<Day[]> => {
-  const today = Math.floor(at.getTime() / dayMs)
-  const first = new Date((today - days + 1) * dayMs)
-  const day = sql<Date>`(at at time zone 'UTC')::date`
-  const rows = await db
-    .selectFrom('events')
-    .select([sql<string>`to_char(${day}, 'YYYY-MM-DD')`.as('date'), 'type'])
-    .select(sql<number>`count(*)::int`.as('times'))
-    .where('type', '=', sql<string>`any(${Object.keys(counted)}::text[])`)
-    .where(from(first))
-    .$if(workspaceId !== undefined, (query) => query.where('workspaceId', '=', workspaceId ?? ''))
-    .$if(poolId !== undefined, (query) => query.where('poolId', '=', poolId ?? ''))
-    .where(reaches(reach))
-    .groupBy([day, 'type'])
-    .execute()
-  const told = new Map<string, Day>()
-  for (let number = today - days + 1; number <= today; number += 1) {
-    const date = new Date(number * dayMs).toISOString().slice(0, 10)
-    told.set(date, { date, sign_ins: 0, registrations: 0, failures: 0 })
-  }
+  const wanted = daysUpTo(at, days)
+  const { rows } = await sql<{ date: string; type: string; times: number }>`
+    select to_char(day, 'YYYY-MM-DD') as date, type, sum(times)::int as times
+    from (${await happened(db, wanted)}) happened
+    where ${isIn(places)} and ${reaches(reach)} group by day, type`.execute(db)
+  const told = new Map<string, Day>(
+    wanted.map(dateOf).map((date) => [date, { date, sign_ins: 0, registrations: 0, failures: 0 }]),
+  )
   for (const { date, type, times } of rows) {
     const counts = told.get(date)
     const column = counted[type]
@@ -122,6 +147,32 @@ export const countDays = async (
   }
   return [...told.values()]
 }
+
+const daysUpTo = (at: Date, days: number): number[] => {
+  const today = Math.floor(at.getTime() / dayMs)
+  return Array.from({ length: days }, (_, index) => today - days + 1 + index)
+}
+
+/**
+ * Of each of some days what is counted: by the day where that was done and nothing was added since, else event by event.
+ */
+const happened = async (db: Db, days: readonly number[]): Promise<RawBuilder<unknown>> => {
+  const dates = await findCounted(db, days.map(dateOf))
+  const rest = days.filter((day) => !dates.includes(dateOf(day)))
+  const types = Object.keys(counted)
+  return sql`
+    select day, type, workspace_id, pool_id, times from event_counts
+    where day = any(${dates}::date[]) and type = any(${types}::text[])
+    union all
+    select span.day, e.type, e.workspace_id, e.pool_id, 1
+    from ${spansOf(rest)}
+    join events e on e.type = any(${types}::text[]) and e.id >= span.first_id and e.id < span.last_id
+      and e.at >= span.since and e.at < span.until`
+}
+
+const isIn = ({ workspaceId, poolId }: Pick<Filter, 'workspaceId' | 'poolId'>): RawBuilder<boolean> => sql<boolean>`(
+  ${workspaceId === undefined ? sql`true` : sql`workspace_id = ${workspaceId}`}
+  and ${poolId === undefined ? sql`true` : sql`pool_id = ${poolId}`})`
 
 /** What happened in a pool within some days. */
 export interface PoolCount {
@@ -134,41 +185,26 @@ export interface PoolCount {
 }
 
 /** The same by pool, the busiest first, over all the days; of pools that are gone nothing is told. */
-export const countPools = (
+export const countPools = async (
   db: Db,
   at: Date,
   days: number,
-  { workspaceId, poolId }: Pick<Filter, 'workspaceId' | 'poolId'>,
+  places: Pick<Filter, 'workspaceId' | 'poolId'>,
   reach: Reach,
   limit = 50,
 ): Promise<PoolCount[]> => {
-  const first = new Date((Math.floor(at.getTime() / dayMs) - days + 1) * dayMs)
   const counting = (column: string) => {
     const types = Object.keys(counted).filter((type) => counted[type] === column)
-    return sql<number>`(count(*) filter (where type = any(${types}::text[])))::int`
+    return sql<number>`coalesce(sum(times) filter (where type = any(${types}::text[])), 0)::int`
   }
-  return db
-    .selectFrom('events')
-    .innerJoin('pools', 'pools.id', 'events.poolId')
-    .select(['pools.id as poolId', 'pools.slug', 'pools.name'])
-    .select([
-      counting('sign_ins').as('signIns'),
-      counting('registrations').as('registrations'),
-      counting('failures').as('failures'),
-    ])
-    .where('type', '=', sql<string>`any(${Object.keys(counted)}::text[])`)
-    .where(from(first, sql.ref('events.id')))
-    .$if(workspaceId !== undefined, (query) => query.where('workspaceId', '=', workspaceId ?? ''))
-    .$if(poolId !== undefined, (query) => query.where('poolId', '=', poolId ?? ''))
-    .where(reaches(reach))
-    .groupBy(['pools.id', 'pools.slug', 'pools.name'])
-    .orderBy(sql`count(*)`, 'desc')
-    .orderBy('pools.slug')
-    .limit(limit)
-    .execute()
+  const { rows } = await sql<PoolCount>`
+    select pools.id as pool_id, pools.slug, pools.name, ${counting('sign_ins')} as sign_ins,
+      ${counting('registrations')} as registrations, ${counting('failures')} as failures
+    from (${await happened(db, daysUpTo(at, days))}) happened join pools on pools.id = happened.pool_id
+    where ${isIn(places)} and ${reaches(reach)}
+    group by pools.id, pools.slug, pools.name order by sum(times) desc, pools.slug limit ${limit}`.execute(db)
+  return rows
 }
-
-const dayMs = 86_400_000
 
 const counted: Record<string, 'sign_ins' | 'registrations' | 'failures'> = {
   'sign_in.succeeded': 'sign_ins',
@@ -186,15 +222,9 @@ const reaches = ({ workspaces, pools }: Reach): RawBuilder<boolean> => {
 }
 
 // Ids begin with the time (RFC 9562 section 5.7), so that the index on them finds a span; many at once may run ahead of it.
-const from = (at: Date, id: RawBuilder<unknown> = sql.ref('id')): RawBuilder<boolean> =>
-  sql<boolean>`(at >= ${at} and ${id} >= ${idAt(at.getTime())}::uuid)`
+const from = (at: Date): RawBuilder<boolean> => sql<boolean>`(at >= ${at} and id >= ${idAt(at.getTime())}::uuid)`
 const before = (at: Date): RawBuilder<boolean> =>
   sql<boolean>`(at < ${at} and id < ${idAt(at.getTime() + dayMs)}::uuid)`
 
 // As the index has it.
 const beginsLike = (trace: string): RawBuilder<boolean> => sql<boolean>`left(trace, 10) = left(${trace}, 10)`
-
-const idAt = (ms: number): string => {
-  const time = Math.max(0, ms).toString(16).padStart(12, '0')
-  return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000`
-}

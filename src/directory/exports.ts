@@ -1,59 +1,28 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
 import type { Pool } from './pools.ts'
-import { propertiesOf } from './profiles.ts'
 import * as records from './user-records.ts'
 
-/** A user in the columns that an import reads. */
-export type ExportedRow = Record<string, unknown>
+/** A user with what an export tells of them beside their record. */
+export interface ExportedUser {
+  user: records.UserRecord
+  /** Keys, with the tenant in front where they count in one only. */
+  roles: string[]
+  /** Undefined where there is none, or it is not to go along. */
+  passwordHash: string | undefined
+}
 
 const pageSize = 500
 
-/** The users of a pool but the deleted, page by page, in the columns that an import reads; with password hashes if told. */
-export const readUsers = async function* (db: Db, pool: Pool, withHashes: boolean): AsyncIterable<ExportedRow[]> {
+/** The users of a pool but the deleted, page by page; with password hashes if told. */
+export const readUsers = async function* (db: Db, pool: Pool, withHashes: boolean): AsyncIterable<ExportedUser[]> {
   for (let after: string | undefined; ; ) {
     const users = await records.list(db, pool.id, { limit: pageSize }, after)
     after = users.at(-1)?.id
     if (users.length === 0) return
-    const secrets = await findMore(db, pool.id, users, withHashes)
-    yield users.map((user) => ({ ...rowOf(user), ...secrets.get(user.id) }))
+    const more = await findMore(db, pool.id, users, withHashes)
+    yield users.map((user) => ({ user, roles: [], passwordHash: undefined, ...more.get(user.id) }))
     if (users.length < pageSize) return
-  }
-}
-
-/** The columns of a pool's users in a table: a column for each simple property, and one for the rest of them. */
-export const columnsOf = ({ settings }: Pool, withHashes: boolean): string[] => [
-  'email',
-  'email_verified',
-  'mobile',
-  'mobile_verified',
-  'username',
-  'status',
-  'groups',
-  'roles',
-  'external_id',
-  ...propertiesOf(settings.user_schema).map(({ name }) => `profile.${name}`),
-  'profile',
-  ...propertiesOf(settings.metadata_schema).map(({ name }) => `metadata.${name}`),
-  'metadata',
-  ...(withHashes ? ['password_hash'] : []),
-]
-
-const rowOf = ({ identifiers, status, groups, externalId, profile, metadata }: records.UserRecord): ExportedRow => {
-  const of = (wanted: string) => identifiers.filter(({ kind }) => kind === wanted)
-  const [emails, mobiles, usernames] = [of('email'), of('mobile'), of('username')]
-  const text = (known: typeof identifiers) => known.map(({ value }) => value).join(';')
-  return {
-    ...(emails.length > 0 ? { email: text(emails), email_verified: emails.every(({ verified }) => verified) } : {}),
-    ...(mobiles.length > 0
-      ? { mobile: text(mobiles), mobile_verified: mobiles.every(({ verified }) => verified) }
-      : {}),
-    ...(usernames.length > 0 ? { username: text(usernames) } : {}),
-    status,
-    groups,
-    ...(externalId === null ? {} : { external_id: externalId }),
-    profile,
-    metadata,
   }
 }
 
@@ -62,7 +31,7 @@ const findMore = async (
   poolId: string,
   users: records.UserRecord[],
   withHashes: boolean,
-): Promise<Map<string, ExportedRow>> => {
+): Promise<Map<string, Omit<ExportedUser, 'user'>>> => {
   // The pool is asked for like the ids, not as a constant: a planner that has not counted a new pool yet takes it for
   // empty, and would compare everybody in it with everybody.
   const { rows } = await sql<{ id: string; roles: string[]; hash: string | null }>`
@@ -74,5 +43,5 @@ const findMore = async (
     from asked
     left join credentials c
       on ${withHashes} and c.pool_id = asked.pool_id and c.user_id = asked.id and c.kind = 'password'`.execute(db)
-  return new Map(rows.map(({ id, roles, hash }) => [id, { roles, ...(hash === null ? {} : { password_hash: hash }) }]))
+  return new Map(rows.map(({ id, roles, hash }) => [id, { roles, passwordHash: hash ?? undefined }]))
 }

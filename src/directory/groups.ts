@@ -62,6 +62,14 @@ export const pathsOf = async (db: Db, poolId: string, userId: string): Promise<s
   return rows.map(({ path }) => path)
 }
 
+/** The groups of a pool that have one of some paths. */
+export const listByPath = async (db: Db, poolId: string, paths: readonly string[]): Promise<Group[]> => {
+  if (paths.length === 0) return []
+  const names = [...new Set(paths.flatMap((path) => path.slice(path.lastIndexOf('/') + 1)))]
+  const named = await read(db, poolId, sql`name = any(${names}::text[])`, 1_000)
+  return named.filter(({ path }) => paths.includes(path))
+}
+
 /** A group of a pool. Throws `not_found`. */
 export const get = async (db: Db, poolId: string, id: string): Promise<Group> => {
   const [group] = await read(db, poolId, sql`id = ${id}`, 1)

@@ -5,8 +5,13 @@ import { type NamedRole, readRoles } from './import-roles.ts'
 import type { Pool } from './pools.ts'
 import { faultsOf, propertiesOf, tellFault } from './profiles.ts'
 
-/** A row as it came: names of columns, with texts (CSV) or any JSON; a row that could not even be read tells why. */
-export type RawRow = { is: 'row'; values: Record<string, unknown> } | { is: 'unreadable'; why: string }
+/**
+ * A row as it came: names of columns, with texts (CSV) or any JSON; a row that could not even be read tells why. One of
+ * another system's file may come in without something, and have fields that nothing here is called by.
+ */
+export type RawRow =
+  | { is: 'row'; values: Record<string, unknown>; warnings?: string[]; leftOut?: string[] }
+  | { is: 'unreadable'; why: string }
 
 /** A user as a row describes them; what a row does not name is undefined. */
 export interface ImportedUser {
@@ -91,7 +96,7 @@ const strangeColumns = (values: Record<string, unknown>): string[] =>
 const identifiersOf = ({ settings }: Pool, values: Record<string, unknown>) => {
   const reasons: string[] = []
   const told = kinds.flatMap((kind) =>
-    String(values[kind] ?? '')
+    textOf(values[kind])
       .split(';')
       .map((value) => ({ kind, value })),
   )
@@ -110,9 +115,15 @@ const identifiersOf = ({ settings }: Pool, values: Record<string, unknown>) => {
   return { known, reasons }
 }
 
+/** What is no text stays none that fits: an object may well have a `toString` that is no function. */
+const textOf = (value: unknown): string => {
+  if (value === undefined) return ''
+  return typeof value === 'object' && value !== null ? '{}' : String(value)
+}
+
 const booleanOf = (value: unknown): boolean | undefined => {
-  if (value === undefined || value === false || /^(false|0|no)$/i.test(String(value))) return false
-  return value === true || /^(true|1|yes)$/i.test(String(value)) ? true : undefined
+  if (value === undefined || /^(false|0|no)$/i.test(textOf(value))) return false
+  return /^(true|1|yes)$/i.test(textOf(value)) ? true : undefined
 }
 
 const groupsOf = (value: unknown): string[] | undefined => {

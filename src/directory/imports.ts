@@ -10,6 +10,7 @@ import { applyRows, type Outcome } from './import-batch.ts'
 import type { Reach } from './import-roles.ts'
 import { type RawRow, readRow } from './import-rows.ts'
 import * as pools from './pools.ts'
+import type { PresetName } from './presets/preset.ts'
 
 /** How an import is to be done. */
 export interface ImportOptions extends Reach {
@@ -19,9 +20,20 @@ export interface ImportOptions extends Reach {
   onDuplicate: 'skip' | 'update' | 'fail'
   /** Whether rows may put users into groups. */
   withGroups: boolean
+  /** Whose file it is, where it is another system's. */
+  preset: PresetName | null
 }
 
-/** An import with how far it is; `errors` are those of the first thousand rows that failed. */
+/** What is told of a row, by its number. */
+export interface Told {
+  row: number
+  reasons: string[]
+}
+
+/**
+ * An import with how far it is; `errors` are those of the first thousand rows that failed, `warnings` of those that came in
+ * without something, and `leftOut` the fields that nothing here is called by.
+ */
 export interface Import extends ImportOptions {
   poolId: string
   id: string
@@ -32,7 +44,10 @@ export interface Import extends ImportOptions {
   updated: number
   skipped: number
   failed: number
-  errors: { row: number; reasons: string[] }[]
+  warned: number
+  errors: Told[]
+  warnings: Told[]
+  leftOut: { field: string; rows: number }[]
   createdAt: Date
   finishedAt: Date | null
 }
@@ -41,6 +56,7 @@ type Worker = Pick<Services, 'db' | 'clock'>
 
 const mostRows = 1_000_000
 const mostErrors = 1_000
+const mostFields = 300
 const batchRows = 200
 const keptDays = 30
 
@@ -64,12 +80,12 @@ export const start = async (
     .values({ poolId, id, state: 'receiving', ...options, startedBy, createdAt: at, expiresAt })
     .execute()
   try {
-    const count = await receive(db, poolId, id, rows)
+    const { count, leftOut } = await receive(db, poolId, id, rows)
     if (count === 0) throw new Problem('unprocessable', { detail: 'There is no row to import.' })
     await db.transaction().execute(async (trx) => {
       await trx
         .updateTable('imports')
-        .set({ state: 'running', rows: count, expiresAt: inDays(at, keptDays) })
+        .set({ state: 'running', rows: count, leftOut: JSON.stringify(leftOut), expiresAt: inDays(at, keptDays) })
         .where('poolId', '=', poolId)
         .where('id', '=', id)
         .execute()
@@ -163,12 +179,15 @@ const workAlone = async (db: Db, at: Date, poolId: string, id: string): Promise<
     .execute()
   const done = position >= run.rows
   const counts = countsOf(run, outcomes)
-  const fresh = outcomes.flatMap(({ number, is, reasons = [] }) => (is === 'failed' ? [{ row: number, reasons }] : []))
-  const kept = fresh.slice(0, mostErrors - run.errors.length)
+  const errors = outcomes.flatMap(({ number, is, reasons = [] }) => (is === 'failed' ? [{ row: number, reasons }] : []))
+  const warnings = warningsOf(waiting as unknown as { number: number; row: RawRow }[], outcomes)
+  const warned = run.warned + warnings.length
   await db
     .updateTable('imports')
-    .set({ position, ...counts, ...(done ? { state: 'done', finishedAt: at, expiresAt: inDays(at, keptDays) } : {}) })
-    .$if(kept.length > 0, (query) => query.set({ errors: JSON.stringify([...run.errors, ...kept]) }))
+    .set({ position, ...counts, warned })
+    .$if(done, (query) => query.set({ state: 'done', finishedAt: at, expiresAt: inDays(at, keptDays) }))
+    .$if(adds(run.errors, errors), (query) => query.set({ errors: withMore(run.errors, errors) }))
+    .$if(adds(run.warnings, warnings), (query) => query.set({ warnings: withMore(run.warnings, warnings) }))
     .where('poolId', '=', poolId)
     .where('id', '=', id)
     .execute()
@@ -184,7 +203,38 @@ const countsOf = (run: Pick<Import, Outcome['is']>, outcomes: Outcome[]) => {
   return { created: plus('created'), updated: plus('updated'), skipped: plus('skipped'), failed: plus('failed') }
 }
 
-const receive = async (db: Db, poolId: string, importId: string, rows: AsyncIterable<RawRow>): Promise<number> => {
+/** Of the rows that came in, those that came without something. */
+const warningsOf = (waiting: { number: number; row: RawRow }[], outcomes: Outcome[]): Told[] => {
+  const made = new Set(outcomes.flatMap(({ number, is }) => (is === 'created' || is === 'updated' ? [number] : [])))
+  return waiting.flatMap(({ number, row }) =>
+    row.is === 'row' && row.warnings && made.has(number) ? [{ row: number, reasons: row.warnings }] : [],
+  )
+}
+
+const adds = (told: Told[], more: Told[]): boolean => more.length > 0 && told.length < mostErrors
+const withMore = (told: Told[], more: Told[]): string => JSON.stringify([...told, ...more].slice(0, mostErrors))
+
+/** Counts in how many rows a field was left out; a file whose rows all have others takes no more memory for that. */
+const counter = () => {
+  const counts = new Map<string, number>()
+  return {
+    add: (names: string[]) => {
+      for (const name of names) {
+        const field = counts.has(name) || counts.size < mostFields ? name.slice(0, 100) : 'others'
+        counts.set(field, (counts.get(field) ?? 0) + 1)
+      }
+    },
+    counted: () => [...counts].map(([field, rows]) => ({ field, rows })).sort((one, other) => other.rows - one.rows),
+  }
+}
+
+const receive = async (
+  db: Db,
+  poolId: string,
+  importId: string,
+  rows: AsyncIterable<RawRow>,
+): Promise<{ count: number; leftOut: Import['leftOut'] }> => {
+  const fields = counter()
   let count = 0
   let batch: { number: number; row: string }[] = []
   let characters = 0
@@ -200,20 +250,21 @@ const receive = async (db: Db, poolId: string, importId: string, rows: AsyncIter
   for await (const raw of rows) {
     count += 1
     if (count > mostRows) throw new Problem('too_large', { detail: `An import has at most ${mostRows} rows.` })
-    const row = JSON.stringify(raw)
+    if (raw.is === 'row') fields.add(raw.leftOut ?? [])
+    const row = JSON.stringify({ ...raw, leftOut: undefined })
     batch.push({ number: count, row })
     characters += row.length
     if (batch.length === 500 || characters > 1_000_000) await write()
   }
   if (batch.length > 0) await write()
-  return count
+  return { count, leftOut: fields.counted() }
 }
 
 const imports = (db: Db) =>
   db
     .selectFrom('imports')
     .select(['poolId', 'id', 'state', 'dryRun', 'onDuplicate', 'withGroups', 'withRoles', 'withTenants', 'ofPoolOnly'])
-    .select(['rows', 'position'])
-    .select(['created', 'updated', 'skipped', 'failed', 'errors', 'createdAt', 'finishedAt'])
+    .select(['preset', 'rows', 'position', 'created', 'updated', 'skipped', 'failed', 'warned'])
+    .select(['errors', 'warnings', 'leftOut', 'createdAt', 'finishedAt'])
 
 const inDays = (at: Date, days: number): Date => new Date(at.getTime() + days * 86_400_000)

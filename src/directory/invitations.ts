@@ -5,6 +5,7 @@ import type { Database } from '../db/schema.ts'
 import { Problem } from '../platform/problem.ts'
 import { randomDigits, randomToken, sha256, uuidv7 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
+import { issuerOf } from './address.ts'
 import * as audit from './audit.ts'
 import type { Client } from './clients.ts'
 import type { Identifier } from './identifiers.ts'
@@ -282,7 +283,7 @@ const send = async (
   { code, token }: { code: string; token: string },
 ): Promise<Sent> => {
   const { identifier, offer, invitedBy } = invitation
-  const page = `${services.config.publicUrl}/w/${workspace.slug}/invitation`
+  const page = `${issuerOf(services.config, workspace)}/invitation`
   const link = `${page}/${token}`
   const values = {
     code,

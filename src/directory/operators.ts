@@ -131,6 +131,8 @@ const resources = [
   'connections',
   'keys',
   'scripts',
+  'resources',
+  'webhooks',
   'pools',
   'users',
   'groups',

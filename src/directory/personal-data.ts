@@ -2,6 +2,7 @@ import type { Db } from '../db/connect.ts'
 import * as applications from './applications.ts'
 import * as credentials from './credentials.ts'
 import * as events from './events.ts'
+import * as links from './links.ts'
 import * as places from './places.ts'
 import * as sessions from './sessions.ts'
 import type { UserRecord } from './user-records.ts'
@@ -15,11 +16,12 @@ const mostEvents = 10_000
  */
 export const copyFor = async (db: Db, at: Date, user: UserRecord) => {
   const { poolId, id: userId } = user
-  const [held, open, allowed, been, happened] = await Promise.all([
+  const [held, open, allowed, been, linked, happened] = await Promise.all([
     credentials.list(db, poolId, userId),
     sessions.list(db, at, poolId, userId, undefined),
     applications.list(db, at, { poolId, userId }),
     places.list(db, poolId, userId),
+    links.list(db, poolId, userId),
     readEvents(db, poolId, userId),
   ])
   return {
@@ -51,6 +53,7 @@ export const copyFor = async (db: Db, at: Date, user: UserRecord) => {
       agreed_at: agreedAt?.toISOString() ?? null,
     })),
     places: been.map(({ network, country, at: last }) => ({ network, country, last_sign_in_at: last })),
+    connected_accounts: linked.map(({ label, linkedAt }) => ({ account: label, connected_at: linkedAt.toISOString() })),
     events: happened,
   }
 }

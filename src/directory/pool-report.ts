@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
 import { type Check, checksOf, type Person } from './pool-checks.ts'
+import { shownSettings } from './pool-secrets.ts'
 import type { Pool } from './pools.ts'
 
 /** What a change of a pool would do to the users who are there. */
@@ -73,7 +74,7 @@ const changesOf = (before: Pool, after: Pool): Report['changes'] => {
     .filter(({ before, after }) => !isDeepStrictEqual(before, after))
 }
 
-const fieldsOf = ({ slug, name, description, color, kind, status, settings }: Pool) => ({
+const fieldsOf = ({ slug, name, description, color, kind, status, settings, source, upstream }: Pool) => ({
   slug,
   name,
   description,
@@ -81,6 +82,8 @@ const fieldsOf = ({ slug, name, description, color, kind, status, settings }: Po
   kind,
   status,
   ...settings,
+  source: source && { ...source, ...shownSettings(source.settings) },
+  upstream: upstream && { ...upstream, ...shownSettings(upstream.settings) },
 })
 
 /** The active and new users of a pool, with what the checks need of them. */

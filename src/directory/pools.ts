@@ -5,12 +5,18 @@ import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import { poolSlug } from './operators.ts'
+import { checkMove, checkOutside } from './pool-rules.ts'
+import { shownSettings } from './pool-secrets.ts'
 import { checkSettings, type PoolSettings, poolSettings } from './pool-settings.ts'
+import { type PoolSource, poolSource } from './pool-source.ts'
+import { type PoolUpstream, poolUpstream } from './pool-upstream.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
 
 const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
 
 export const newPool = z.object({
+  /** Given where something of it had to be sealed before it is made. */
+  id: z.uuid().optional(),
   slug,
   name: z.string().min(1).max(200),
   description: z.string().max(1000).default(''),
@@ -18,8 +24,10 @@ export const newPool = z.object({
     .string()
     .regex(/^#[0-9a-f]{6}$/)
     .default('#1f6feb'),
-  kind: z.literal('local').default('local'),
+  kind: z.enum(['local', 'external', 'federated']).default('local'),
   settings: poolSettings.prefault({}),
+  source: poolSource.nullable().default(null),
+  upstream: poolUpstream.nullable().default(null),
 })
 
 /** A directory of users, with its settings complete. */
@@ -32,11 +40,21 @@ export interface Pool {
   kind: 'local' | 'external' | 'federated'
   status: 'active' | 'inactive'
   settings: PoolSettings
+  /** Where the users of an external pool live; its secrets are sealed. */
+  source: PoolSource | null
+  /** Where the users of a federated pool prove who they are; its secrets are sealed. */
+  upstream: PoolUpstream | null
   createdAt: Date
   updatedAt: Date
 }
 
-export const poolFrom = (row: Omit<Pool, 'settings'> & { settings: unknown }): Pool => ({
+type PoolRow = Omit<Pool, 'settings' | 'source' | 'upstream'> & {
+  settings: unknown
+  source: unknown
+  upstream: unknown
+}
+
+export const poolFrom = (row: PoolRow): Pool => ({
   id: row.id,
   slug: row.slug,
   name: row.name,
@@ -45,9 +63,18 @@ export const poolFrom = (row: Omit<Pool, 'settings'> & { settings: unknown }): P
   kind: row.kind,
   status: row.status,
   settings: poolSettings.parse(row.settings),
+  source: row.source ? poolSource.parse(row.source) : null,
+  upstream: row.upstream ? poolUpstream.parse(row.upstream) : null,
   createdAt: row.createdAt,
   updatedAt: row.updatedAt,
 })
+
+/** Whether a pool's people stay where they live: their passwords, and what is known of them, are not kept here. */
+export const staysElsewhere = ({ source }: Pick<Pool, 'source'>): boolean => source?.mode === 'sync'
+
+/** Whether what is known of a user is their source's to change, and not ours. */
+export const isKeptElsewhere = (pool: Pick<Pool, 'source'>, { authority }: { authority: string }): boolean =>
+  staysElsewhere(pool) && authority === 'linked'
 
 /** Makes a pool. Throws `conflict` where the slug is taken, `unprocessable` where its schema cannot be used. */
 export const create = async (
@@ -56,11 +83,18 @@ export const create = async (
   input: z.input<typeof newPool>,
   by: audit.By = audit.system,
 ): Promise<Pool> => {
-  const { settings, ...pool } = newPool.parse(input)
+  const { id = uuidv7(at), settings, source, upstream, ...pool } = newPool.parse(input)
   await checkSettings(settings)
+  checkOutside({ ...pool, settings, source, upstream })
   const row = await db
     .insertInto('pools')
-    .values({ id: uuidv7(at), ...pool, settings: JSON.stringify(settings) })
+    .values({
+      id,
+      ...pool,
+      settings: JSON.stringify(settings),
+      source: source && JSON.stringify(source),
+      upstream: upstream && JSON.stringify(upstream),
+    })
     .onConflict((conflict) => conflict.column('slug').doNothing())
     .returningAll()
     .executeTakeFirst()
@@ -73,8 +107,9 @@ type Change = z.input<typeof newPool> & { status: Pool['status'] }
 
 /** What a pool would be with every setting at once. Throws `unprocessable` where the settings cannot be used. */
 export const changedBy = async (before: Pool, { status, ...input }: Change): Promise<Pool> => {
-  const { settings, ...pool } = newPool.parse(input)
+  const { settings, id: _id, ...pool } = newPool.parse(input)
   await checkSettings(settings)
+  checkOutside({ ...pool, settings })
   return { ...before, ...pool, status, settings }
 }
 
@@ -98,13 +133,20 @@ export const lockouts = (before: Ways, { slug, status, settings }: Ways): { poin
 
 /** Every setting at once; an event tells what changed. Throws as `create` does, and `conflict` where somebody was quicker. */
 export const update = async (db: Db, at: Date, before: Pool, input: Change, by: audit.By): Promise<Pool> => {
-  const { slug, name, description, color, kind, status, settings } = await changedBy(before, input)
+  const { slug, name, description, color, kind, status, settings, source, upstream } = await changedBy(before, input)
   const errors = lockouts(before, { slug, status, settings })
   if (errors.length > 0) throw new Problem('unprocessable', { errors })
+  await checkMove(db, before.id, before, { kind, source, upstream, settings })
   const pool = { slug, name, description, color, kind, status }
   const row = await db
     .updateTable('pools')
-    .set({ ...pool, settings: JSON.stringify(settings), updatedAt: nextVersion(at, before) })
+    .set({
+      ...pool,
+      settings: JSON.stringify(settings),
+      source: source && JSON.stringify(source),
+      upstream: upstream && JSON.stringify(upstream),
+      updatedAt: nextVersion(at, before),
+    })
     .where('id', '=', before.id)
     .where(isVersion(before))
     .returningAll()
@@ -112,10 +154,17 @@ export const update = async (db: Db, at: Date, before: Pool, input: Change, by: 
     .catch(refuseTaken(pool.slug))
   if (!row) throw overtaken()
   const after = poolFrom(row)
-  const data = { by, ...audit.difference(before, after) }
+  const data = { by, ...audit.difference(told(before), told(after)) }
   await audit.record(db, at, { poolId: row.id }, { type: 'pool.updated', data })
   return after
 }
+
+/** A pool as events may tell of it: without its secrets, which are only named. */
+const told = ({ source, upstream, ...pool }: Pool) => ({
+  ...pool,
+  source: source && { ...source, ...shownSettings(source.settings) },
+  upstream: upstream && { ...upstream, ...shownSettings(upstream.settings) },
+})
 
 /**
  * Deletes a pool with everyone in it. Throws `conflict` while it is connected to a workspace, and for the pool of

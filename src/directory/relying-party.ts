@@ -65,13 +65,21 @@ export const faultsOf = (
   ]
 }
 
-/** The origins that may use the passkeys of an RP ID from elsewhere (WebAuthn L3 section 5.11). */
-export const relatedOrigins = async (db: Db, rpId: string): Promise<string[]> => {
+/**
+ * The origins that may use the passkeys of an RP ID from elsewhere (WebAuthn L3 section 5.11): those that are set, and
+ * every other address of a workspace with domains. `home` is PUBLIC_URL.
+ */
+export const relatedOrigins = async (db: Db, rpId: string, home: string): Promise<string[]> => {
   const { rows } = await sql<{ origin: string }>`
-    select distinct origin from workspaces,
-      jsonb_array_elements_text(settings -> 'passkeys' -> 'related_origins') as one (origin)
-    where status = 'active' and settings -> 'passkeys' ->> 'rp_id' = ${rpId} order by origin`.execute(db)
-  return rows.map((row) => row.origin)
+    with users as (
+      select id, settings from workspaces where status = 'active'
+      and coalesce(settings -> 'passkeys' ->> 'rp_id', ${new URL(home).hostname}) = ${rpId}
+    )
+    select jsonb_array_elements_text(settings -> 'passkeys' -> 'related_origins') as origin from users
+    union select d.origin from users join domains d on d.workspace_id = users.id where d.state = 'active'
+    union select ${home}::text from users join domains d on d.workspace_id = users.id where d.state = 'active'
+    order by origin`.execute(db)
+  return rows.map((row) => row.origin).filter((origin) => new URL(origin).hostname !== rpId)
 }
 
 const originOf = (text: string): string | undefined => (URL.canParse(text) ? new URL(text).origin : undefined)

@@ -49,7 +49,7 @@ export const insert = async (
 export const replace = async (
   db: Db,
   at: Date,
-  { poolId, id, identifiers: known }: UserRecord,
+  { poolId, id, identifiers: known }: Pick<UserRecord, 'poolId' | 'id' | 'identifiers'>,
   wanted: Wanted[],
 ): Promise<void> => {
   const same = (one: { kind: string; value: string; verified: boolean }, other: typeof one) =>

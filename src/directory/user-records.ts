@@ -2,6 +2,12 @@ import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
 import type { Identifier, IdentifierKind } from './identifiers.ts'
 
+export interface IdentifierRecord {
+  kind: IdentifierKind
+  value: string
+  verified: boolean
+}
+
 /** A user as operators see them: everything but what they prove themselves with. */
 export interface UserRecord {
   poolId: string
@@ -15,7 +21,10 @@ export interface UserRecord {
   lastSignInAt: Date | null
   /** The name that another system knows them by; unique in the pool. */
   externalId: string | null
-  identifiers: { kind: IdentifierKind; value: string; verified: boolean }[]
+  /** The type of the source or upstream that they came from, and when they came over from a source for good. */
+  source: string | null
+  migratedAt: Date | null
+  identifiers: IdentifierRecord[]
   /** Paths, from the outermost group down. */
   groups: string[]
   /** Keys of the roles they have, everywhere or in a tenant. */
@@ -126,7 +135,7 @@ export const search = async (
 }
 
 const columns = sql`u.pool_id, u.id, u.status, u.authority, u.profile, u.metadata, u.created_at, u.updated_at,
-  u.last_sign_in_at, u.external_id,
+  u.last_sign_in_at, u.external_id, u.source, u.migrated_at,
   coalesce((select jsonb_agg(jsonb_build_object('kind', n.kind, 'value', n.value, 'verified', n.verified_at is not null)
       order by n.created_at, n.value)
     from identifiers n where n.pool_id = u.pool_id and n.user_id = u.id), '[]') as identifiers,

@@ -5,8 +5,10 @@ import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import type { Identifier } from './identifiers.ts'
+import * as links from './links.ts'
 import * as operators from './operators.ts'
 import * as roles from './roles.ts'
+import * as tombstones from './tombstones.ts'
 import * as identifiersOf from './user-identifiers.ts'
 import * as records from './user-records.ts'
 import { nextVersion } from './version.ts'
@@ -95,6 +97,22 @@ export const create = async (
   // Somebody took the identifier in between: the person made for nothing goes again.
   await db.deleteFrom('users').where('poolId', '=', poolId).where('id', '=', id).execute()
   return undefined
+}
+
+/** Adds to a profile what it does not hold yet. */
+export const fillProfile = async (
+  db: Db,
+  at: Date,
+  poolId: string,
+  id: string,
+  profile: Record<string, unknown>,
+): Promise<void> => {
+  await db
+    .updateTable('users')
+    .set({ profile: sql<string>`${JSON.stringify(profile)}::jsonb || profile`, updatedAt: at })
+    .where('poolId', '=', poolId)
+    .where('id', '=', id)
+    .execute()
 }
 
 /** Turns a new user into an active one whose address is proven. Answers false where they were not new any more. */
@@ -202,6 +220,9 @@ export const update = async (
 export const remove = async (db: Db, at: Date, before: records.UserRecord, by: audit.By): Promise<void> => {
   const { poolId, id } = before
   await operators.keepAnOwner(db, poolId, id)
+  const named = before.identifiers.map(({ kind, value }) => ({ kind, value }))
+  const outside = before.externalId === null ? [] : [{ kind: 'external_id', value: before.externalId } as const]
+  await tombstones.lay(db, at, poolId, id, [...outside, ...named])
   await db
     .updateTable('users')
     .set({ status: 'deleted', profile: '{}', metadata: '{}', externalId: null, updatedAt: nextVersion(at, before) })
@@ -219,6 +240,7 @@ export const remove = async (db: Db, at: Date, before: records.UserRecord, by: a
     'operators',
   ] as const
   for (const table of theirs) await db.deleteFrom(table).where('poolId', '=', poolId).where('userId', '=', id).execute()
+  await links.removeAll(db, poolId, id)
   await revokeStrayed(db, at, poolId, id)
   await endEverything(db, poolId, id)
   await audit.record(db, at, { poolId, userId: id }, { type: 'user.deleted', data: { by } })
@@ -297,6 +319,17 @@ export const endEverything = async (db: Db, poolId: string, id: string): Promise
     .execute()
 }
 
+/** Makes somebody whose password was their source's to know ours, as they have one here from now on. */
+export const takeOver = async (db: Db, at: Date, poolId: string, id: string): Promise<void> => {
+  await db
+    .updateTable('users')
+    .set({ authority: 'migrated', migratedAt: at })
+    .where('poolId', '=', poolId)
+    .where('id', '=', id)
+    .where('authority', '=', 'linked')
+    .execute()
+}
+
 /** Gives a user the name that another system knows them by. Throws where somebody else of the pool has it. */
 export const setExternalId = async (db: Db, poolId: string, id: string, externalId: string): Promise<void> => {
   await db.updateTable('users').set({ externalId }).where('poolId', '=', poolId).where('id', '=', id).execute()
@@ -315,7 +348,7 @@ const people = (db: Db) =>
   db
     .selectFrom('users')
     .select(['users.poolId', 'users.id', 'status', 'profile', 'metadata', 'users.updatedAt', 'users.era'])
-    .select(['users.deletesAt', 'users.lastSignInAt'])
+    .select(['users.deletesAt', 'users.lastSignInAt', 'users.authority', 'users.externalId', 'users.secondFactorDue'])
     .select(
       sql<User['identifiers'] | null>`(select jsonb_agg(jsonb_build_object('kind', n.kind, 'value', n.value,
         'typed', n.typed, 'verified', n.verified_at is not null) order by n.created_at, n.value)

@@ -5,8 +5,12 @@ import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import { languages } from '../platform/words.ts'
 import * as audit from './audit.ts'
+import { keySettings } from './key-settings.ts'
 import { type Pool, poolFrom } from './pools.ts'
+import type { PostAuthenticationApplication } from './post-authentication.ts'
+import { registrationPolicy } from './registration-policy.ts'
 import { passkeySettings } from './relying-party.ts'
+import type { Script } from './scripts.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
 
 const seconds = (least: number, most: number) => z.int().min(least).max(most)
@@ -39,9 +43,15 @@ const lifetimes = {
 export const workspaceSettings = z.object({
   branding: z.object(branding).prefault({}),
   lifetimes: z.object(lifetimes).prefault({}),
+  /** In how many browsers somebody may be signed in at once; the oldest session ends. Null for as many as they like. */
+  max_sessions: z.int().min(1).max(100).nullable().default(null),
   /** For so long a used refresh token answers with the same successor, so that a lost answer can be asked again. */
   refresh_grace_seconds: seconds(0, 60).default(10),
+  /** Which tokens leave an event when they are issued; those of machines cost a commit of their own. */
+  token_events: z.enum(['none', 'people', 'all']).default('people'),
   passkeys: passkeySettings.prefault({}),
+  keys: keySettings.prefault({}),
+  registration: registrationPolicy.prefault({}),
   /** Spoken where it is not known what somebody understands. */
   default_language: z.enum(languages).default('en'),
 })
@@ -54,10 +64,18 @@ export const writtenSettings = z.strictObject({
     .prefault({})
     .describe('What the sign-in pages look like'),
   lifetimes: z.strictObject(lifetimes).prefault({}).describe('Seconds'),
+  max_sessions: workspaceSettings.shape.max_sessions.describe(
+    'In how many browsers somebody may be signed in at once, the oldest session ends; null for as many as they like',
+  ),
   refresh_grace_seconds: workspaceSettings.shape.refresh_grace_seconds.describe(
     'For so long a used refresh token answers with the same successor; 0 for not at all',
   ),
+  token_events: workspaceSettings.shape.token_events.describe(
+    'Which tokens leave an event `token.issued`: those of people, all of them, or none',
+  ),
   passkeys: passkeySettings.prefault({}).describe('Where passkeys belong, and where they may be used'),
+  keys: keySettings.prefault({}).describe('What tokens are signed by, and how long by the same key'),
+  registration: registrationPolicy.prefault({}).describe('How applications become clients by themselves, if at all'),
   default_language: workspaceSettings.shape.default_language.describe(
     'Spoken on pages and in mails where it is not known what somebody understands',
   ),
@@ -79,8 +97,19 @@ export interface Connection {
   domains: string[]
   amr: string[] | null
   mapping: Record<string, string>
+  /** Whether a source is asked again at each refresh; for how many seconds is told what a script or application said. */
+  reloadClaimsAtRefresh: boolean
+  contextCacheSeconds: number | null
+  /** What runs once somebody has proven who they are, and where they are sent then; a script that is off is none. */
+  postAuthentication: { script: ConnectionScript | null; application: PostAuthenticationApplication | null }
   pool: Pool
 }
+
+/** A script as far as running it needs. */
+export type ConnectionScript = Pick<
+  Script,
+  'workspaceId' | 'id' | 'name' | 'point' | 'version' | 'code' | 'onFailure' | 'recordNext'
+>
 
 /** An issuer with its connections in order; keys and clients are read where they are needed. */
 export interface Workspace {
@@ -89,6 +118,10 @@ export interface Workspace {
   name: string
   status: 'active' | 'inactive'
   settings: WorkspaceSettings
+  /** The origin that it speaks from as its own: a domain's, or null for a path below PUBLIC_URL (`address.ts`). */
+  origin: string | null
+  /** What pairwise subjects are made with; it never changes. */
+  pairwiseSalt: string
   connections: Connection[]
   createdAt: Date
   updatedAt: Date
@@ -110,7 +143,7 @@ export const create = async (
     .executeTakeFirst()
   if (!row) throw new Problem('conflict', { detail: `A workspace with the slug "${slug}" exists.` })
   await audit.record(db, at, { workspaceId: row.id }, { type: 'workspace.created', data: { by, name } })
-  return workspaceFrom(row, [])
+  return workspaceFrom({ ...row, origin: null }, [])
 }
 
 /** A workspace without its connections. */
@@ -131,6 +164,7 @@ export const update = async (
   const { status } = input
   if (before.slug === adminSlug && (workspace.slug !== adminSlug || status !== 'active'))
     throw new Problem('conflict', { detail: 'The admin workspace keeps its slug and stays active.' })
+  if (before.slug === adminSlug) refuseRegistration(settings)
   const row = await db
     .updateTable('workspaces')
     .set({ ...workspace, status, settings: JSON.stringify(settings), updatedAt: nextVersion(at, before) })
@@ -140,7 +174,7 @@ export const update = async (
     .executeTakeFirst()
     .catch(refuseTaken(workspace.slug))
   if (!row) throw overtaken()
-  const after = workspaceFrom(row, before.connections)
+  const after = workspaceFrom({ ...row, origin: before.origin }, before.connections)
   const data = { by, ...audit.difference(before, after) }
   await audit.record(db, at, { workspaceId: row.id }, { type: 'workspace.updated', data })
   return after
@@ -161,6 +195,7 @@ export const list = async (
   const rows = await db
     .selectFrom('workspaces')
     .selectAll()
+    .select(primary)
     .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
     .$if(among !== undefined, (query) => query.where('id', '=', sql<string>`any(${among}::uuid[])`))
     .orderBy('id')
@@ -170,17 +205,28 @@ export const list = async (
 }
 
 export const findBySlug = async (db: Db, slug: string): Promise<Workspace | undefined> => {
-  const row = await db.selectFrom('workspaces').selectAll().where('slug', '=', slug).executeTakeFirst()
+  const row = await db.selectFrom('workspaces').selectAll().select(primary).where('slug', '=', slug).executeTakeFirst()
   return row && workspaceFrom(row, await listConnections(db, row.id))
 }
 
 export const findById = async (db: Db, id: string): Promise<Workspace | undefined> => {
-  const row = await db.selectFrom('workspaces').selectAll().where('id', '=', id).executeTakeFirst()
+  const row = await db.selectFrom('workspaces').selectAll().select(primary).where('id', '=', id).executeTakeFirst()
   return row && workspaceFrom(row, await listConnections(db, row.id))
+}
+
+/** Throws `unprocessable` where clients would come by themselves: those of the admin workspace open the admin API. */
+const refuseRegistration = ({ registration }: WorkspaceSettings): void => {
+  const { mode, client_id_documents: documents } = registration
+  const pointer = mode === 'off' ? '/registration/client_id_documents' : '/registration/mode'
+  const detail = 'Clients of the admin workspace are made by operators'
+  if (mode !== 'off' || documents !== 'off') throw new Problem('unprocessable', { errors: [{ pointer, detail }] })
 }
 
 /** The workspace whose tokens open the admin API. */
 export const adminSlug = 'admin'
+
+const primary = sql<string | null>`(select d.origin from domains d
+  where d.workspace_id = workspaces.id and d.is_primary)`.as('origin')
 
 const refuseTaken = (taken: string) => (error: unknown) => {
   if (isUniqueViolation(error))
@@ -198,30 +244,38 @@ const listConnections = async (db: Db, workspaceId: string): Promise<Connection[
     .selectFrom('connections')
     .innerJoin('pools', 'pools.id', 'connections.poolId')
     .select(['connections.id', 'connections.name', 'position', 'enabled', 'hidden', 'domains', 'amr', 'mapping'])
+    .select(['reloadClaimsAtRefresh', 'contextCacheSeconds'])
     .select(['pools.id as poolId', 'pools.slug', 'pools.name as poolName', 'description', 'color', 'kind'])
-    .select(['pools.status', 'pools.settings', 'pools.createdAt', 'pools.updatedAt'])
+    .select(['pools.status', 'pools.settings', 'pools.createdAt', 'pools.updatedAt', 'pools.source', 'pools.upstream'])
+    .select([application.as('application'), script.as('script')])
     .where('connections.workspaceId', '=', workspaceId)
     .orderBy('position')
     .orderBy('connections.id')
     .execute()
-  return rows.map(
-    ({ poolId, slug, poolName, description, color, kind, status, settings, createdAt, updatedAt, ...connection }) => ({
-      ...connection,
-      pool: poolFrom({
-        id: poolId,
-        slug,
-        name: poolName,
-        description,
-        color,
-        kind,
-        status,
-        settings,
-        createdAt,
-        updatedAt,
-      }),
-    }),
-  )
+  return rows.map(({ id, name, position, enabled, hidden, domains, amr, mapping, script, application, ...rest }) => {
+    const { poolId, slug, poolName, reloadClaimsAtRefresh, contextCacheSeconds, ...pool } = rest
+    return {
+      ...{ id, name, position, enabled, hidden, domains, amr, mapping, reloadClaimsAtRefresh, contextCacheSeconds },
+      postAuthentication: { script, application },
+      pool: asEntered(poolFrom({ ...pool, id: poolId, slug, name: poolName })),
+    }
+  })
 }
+
+/** People of a federated pool prove at its upstream who they are: nothing that a pool says of ways in here is theirs. */
+const asEntered = (pool: Pool): Pool =>
+  pool.kind === 'federated'
+    ? { ...pool, settings: { ...pool.settings, sign_in_methods: [], self_registration: false } }
+    : pool
+
+const application = sql<PostAuthenticationApplication | null>`connections.post_authentication_application`
+
+const script = sql<ConnectionScript | null>`(select jsonb_build_object('workspaceId', s.workspace_id, 'id', s.id,
+  'name', s.name, 'point', s.point, 'version', s.version, 'code', v.code, 'onFailure', s.on_failure,
+  'recordNext', s.record_next)
+  from scripts s join script_versions v on v.workspace_id = s.workspace_id and v.script_id = s.id
+    and v.number = s.version
+  where s.workspace_id = connections.workspace_id and s.id = connections.post_authentication_script and s.enabled)`
 
 /** The connection through which a pool's users come to this workspace; undefined where they cannot. */
 export const openConnection = (workspace: Workspace, poolId: string): Connection | undefined =>

@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import type { Acr } from '../directory/acr.ts'
+import { issuerOf, pathOf } from '../directory/address.ts'
 import { clientMetadata } from '../directory/client-metadata.ts'
 import type { Client } from '../directory/clients.ts'
 import type { Kept } from '../directory/sessions.ts'
@@ -15,20 +16,23 @@ const accountClientId = '~account'
 const accountCallback = '/account/callback'
 
 /** Every workspace has this client, and nobody can change it: it is made here and stored nowhere. */
-export const accountClient = ({ publicUrl }: Services['config'], { slug, createdAt }: Workspace): Client => ({
+export const accountClient = (config: Services['config'], workspace: Workspace): Client => ({
   id: accountClientId,
   status: 'active',
   metadata: clientMetadata.parse({
     client_name: 'Account',
     token_endpoint_auth_method: 'none',
     grant_types: ['authorization_code'],
-    redirect_uris: [`${publicUrl}/w/${slug}${accountCallback}`],
+    redirect_uris: [`${issuerOf(config, workspace)}${accountCallback}`],
     first_party: true,
   }),
   secretHash: null,
   previousSecretHash: null,
-  createdAt,
-  updatedAt: createdAt,
+  sealedSecret: null,
+  previousSealedSecret: null,
+  registeredBy: 'operator',
+  createdAt: workspace.createdAt,
+  updatedAt: workspace.createdAt,
 })
 
 /** The session that a browser has with a workspace. */
@@ -37,6 +41,8 @@ export interface AccountSession extends Kept {
   /** When its person last proved who they are, and how surely they are known since. */
   provedAt: Date
   acr: unknown
+  /** By what methods (RFC 8176). */
+  amr: string[]
 }
 
 /** The session of this browser, if somebody is signed in in it; a sign-in that is not finished has none. */
@@ -44,7 +50,7 @@ export const findSession = async (
   { provider, workspace }: Issuer,
   ctx: Context,
 ): Promise<AccountSession | undefined> => {
-  const { accountId, loginTs, jti, acr, authorizations = {} } = await provider.Session.get(ctx)
+  const { accountId, loginTs, jti, acr, amr = [], authorizations = {} } = await provider.Session.get(ctx)
   if (!accountId || loginTs === undefined) return undefined
   const grants = Object.values(authorizations).flatMap(({ grantId }) => (grantId ? [sha256(grantId)] : []))
   return {
@@ -54,6 +60,7 @@ export const findSession = async (
     userId: accountId,
     provedAt: new Date(loginTs * 1000),
     acr,
+    amr,
   }
 }
 
@@ -69,14 +76,14 @@ interface Wanted {
  * redeems, and that nobody can: the verifier of its challenge is kept nowhere. What counts is the session.
  */
 export const signInAddress = (
-  { publicUrl }: Services['config'],
-  { slug }: Workspace,
+  config: Services['config'],
+  workspace: Workspace,
   { state, lang, proof }: Wanted,
 ): string => {
   const claims = proof && { id_token: { acr: { essential: true, values: [proof.acr] } } }
   const query = new URLSearchParams({
     client_id: accountClientId,
-    redirect_uri: `${publicUrl}/w/${slug}${accountCallback}`,
+    redirect_uri: `${issuerOf(config, workspace)}${accountCallback}`,
     response_type: 'code',
     scope: 'openid',
     code_challenge: sha256(randomToken()),
@@ -86,5 +93,5 @@ export const signInAddress = (
     ...(proof ? { prompt: 'login', claims: JSON.stringify(claims) } : {}),
     ...(proof?.hint ? { login_hint: proof.hint } : {}),
   })
-  return `/w/${slug}/authorize?${query}`
+  return `${pathOf(workspace)}/authorize?${query}`
 }

@@ -5,6 +5,7 @@ import { type Artifact, drop, emptyWork, keyOf, put, type Work } from '../db/wor
 import type { Workspace } from '../directory/workspaces.ts'
 import { openUnder, sealUnder, sha256 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
+import { firstAnswer, isAnswered, isAwaited, mark, referenceOf, referredTo, withoutSecrets } from './awaited.ts'
 import { errors } from './engine.ts'
 import { type Seen, seeAccount, seenBy, seenHere } from './seen.ts'
 
@@ -27,8 +28,9 @@ const artifactAdapter = (wiring: Wiring, kind: string): Adapter => ({
   ...refusing,
   upsert: (id, payload, expiresIn) => inWork(wiring, (here) => write(wiring, here, kind, id, payload, expiresIn)),
   find: (id) => inWork(wiring, (here) => find(wiring, here, kind, id)),
+  findByUserCode: (userCode) => inWork(wiring, (here) => findByUserCode(wiring, here, userCode)),
   findByUid: (uid) => inWork(wiring, (here) => findByUid(wiring, here, uid)),
-  destroy: (id) => inWork(wiring, async ({ work }) => drop(work, addressOf(wiring, id))),
+  destroy: (id) => inWork(wiring, async ({ work }) => drop(work, addressOf(wiring, id, kind))),
   consume: (id) => inWork(wiring, (here) => consume(wiring, here, kind, id)),
   // Codes and tokens live and die with their grant, which the engine removes itself: nothing else is left to do.
   revokeByGrantId: async () => {},
@@ -63,18 +65,28 @@ const write = async (
   expiresIn: number | undefined,
 ): Promise<void> => {
   const { services } = wiring
+  const address = addressOf(wiring, id, kind)
+  if (isAwaited(kind) && seen.loads.has(address.id)) {
+    // That somebody looks at a code is no answer to it, and the first answer is the only one.
+    if (!isAnswered(kind, payload)) return
+    await firstAnswer(services, address, payload)
+  }
   const userId = payload.accountId ?? loginOf(payload)
   const artifact: Artifact = {
-    ...addressOf(wiring, id),
+    ...address,
     kind,
-    payload: { ...stored(payload), ...(kind === 'Session' ? seenAt(work) : {}) },
+    payload: {
+      ...withoutSecrets(stored(payload)),
+      ...(kind === 'Session' ? { ...seenAt(work), ...begunAt(wiring) } : {}),
+    },
     grantId: payload.grantId && kind !== 'Interaction' ? sha256(payload.grantId) : undefined,
     uid: payload.uid,
     sessionUid: payload.expiresWithSession ? payload.sessionUid : undefined,
     userId: kind === 'Interaction' ? loginOf(payload) : userId,
     poolId: poolOf(seen, kind === 'Interaction' ? loginOf(payload) : userId),
     clientId: payload.clientId,
-    expiresAt: new Date(services.clock.now().getTime() + (expiresIn ?? 0) * 1000),
+    expiresAt: new Date(services.clock.now().getTime() + ((expiresIn ?? 0) + keptLonger(wiring, kind)) * 1000),
+    userCode: payload.userCode === undefined ? undefined : mark(services.keyring, payload.userCode),
   }
   if (artifact.poolId === undefined) artifact.userId = undefined
   if (artifact.userId) artifact.era = seen.accounts.get(artifact.userId)?.era
@@ -85,8 +97,15 @@ const write = async (
   put(work, artifact)
 }
 
+// Whoever came in time may take as long over the sign-in as anybody, and only one of them uses the request up.
+const keptLonger = ({ workspace }: Wiring, kind: string): number =>
+  kind === 'PushedAuthorizationRequest' ? workspace.settings.lifetimes.interaction : 0
+
 /** What a session is known by to its owner: the browser that showed it last, and when. */
 const seenAt = ({ agent, began }: Work) => ({ ...(agent ? { agent } : {}), seen: Math.floor(began.getTime() / 1000) })
+
+/** A session belongs to one address of its workspace: where it ends, clients are told by the issuer that they know. */
+const begunAt = ({ workspace: { origin } }: Wiring) => (origin === null ? {} : { at: origin })
 
 const keepSuccessor = (work: Work, { value, key }: { value: string; key: string }, successor: string): void => {
   const consumption = work.consumptions.get(key)
@@ -95,7 +114,7 @@ const keepSuccessor = (work: Work, { value, key }: { value: string; key: string 
 
 const find = async (wiring: Wiring, here: Here, kind: string, id: string): Promise<AdapterPayload | undefined> => {
   const { work, seen } = here
-  const address = addressOf(wiring, id)
+  const address = addressOf(wiring, id, kind)
   if (work.drops.has(keyOf(address))) return undefined
   const written = seen.written.get(address.id)
   if (written) return written.kind === kind ? presented(written, id) : undefined
@@ -146,11 +165,29 @@ const findByUid = async (wiring: Wiring, { work, seen }: Here, uid: string): Pro
   return presented(loaded, undefined)
 }
 
+/** A device's record by the code that a person types. It goes by a reference then, for its own value is known to the device only. */
+const findByUserCode = async (wiring: Wiring, here: Here, userCode: string): Promise<AdapterPayload | undefined> => {
+  const { services, workspace } = wiring
+  const row = await services.db
+    .selectFrom('artifacts')
+    .select('id')
+    .where('workspaceId', '=', workspace.id)
+    .where('userCode', 'in', services.keyring.hmacs('user code', userCode))
+    .orderBy('expiresAt', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  const payload = row && (await find(wiring, here, 'DeviceCode', referenceOf(row.id)))
+  return payload && { ...payload, userCode }
+}
+
 const consume = async (wiring: Wiring, { work, seen }: Here, kind: string, id: string): Promise<void> => {
-  const address = addressOf(wiring, id)
+  const address = addressOf(wiring, id, kind)
   work.consumptions.set(keyOf(address), { ...address, at: wiring.services.clock.now() })
   if (kind === 'RefreshToken') seen.rotating = { value: id, key: keyOf(address) }
 }
+
+/** For how many milliseconds a poll that comes second is no theft. */
+const pollOverlap = 10_000
 
 /** What the engine is told of something that was used before: nothing special within the grace, a replay after it. */
 const consumedPayload = async (
@@ -161,9 +198,13 @@ const consumedPayload = async (
 ): Promise<AdapterPayload> => {
   const consumedAt = loaded.consumedAt?.getTime() ?? 0
   const payload = presented(loaded, id)
+  // Nothing was given for it yet: what is left is to refuse it.
+  if (loaded.kind === 'PushedAuthorizationRequest') return { ...payload, consumed: Math.floor(consumedAt / 1000) }
   // Two requests at once with one code are one redemption and one refusal; only what comes later is a replay that
   // takes back what was issued (RFC 9700 section 2.1.1).
-  if (loaded.kind === 'AuthorizationCode' && consumedAt > work.began.getTime())
+  // Whoever polls may have several requests under way for longer.
+  const overlap = isAwaited(loaded.kind) ? pollOverlap : 0
+  if (loaded.kind !== 'RefreshToken' && consumedAt + overlap > work.began.getTime())
     throw new errors.InvalidGrant('used at the same time')
   const successor = loaded.kind === 'RefreshToken' ? await successorOf(wiring, id, loaded) : undefined
   if (successor) {
@@ -192,7 +233,10 @@ export const successorOf = async (
   return next && !next.consumedAt ? value : undefined
 }
 
-const addressOf = ({ workspace }: Wiring, id: string) => ({ workspaceId: workspace.id, id: sha256(id) })
+const addressOf = ({ workspace }: Wiring, id: string, kind: string) => ({
+  workspaceId: workspace.id,
+  id: (isAwaited(kind) ? referredTo(id) : undefined) ?? sha256(id),
+})
 
 const presented = ({ kind, payload }: { kind: string; payload: Record<string, unknown> }, id: string | undefined) =>
   ({ ...payload, kind, jti: id ?? 'known-by-uid' }) as AdapterPayload

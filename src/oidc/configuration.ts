@@ -1,16 +1,26 @@
 import { createHash } from 'node:crypto'
 import { acrValues } from '../directory/acr.ts'
+import { pathOf } from '../directory/address.ts'
+import { authMethods } from '../directory/client-protocol.ts'
 import type { Workspace } from '../directory/workspaces.ts'
 import type { Keyring } from '../platform/secrets.ts'
 import { languages } from '../platform/words.ts'
 import type { Services } from '../services.ts'
 import { findAccount, toldFor } from './accounts.ts'
+import { enabledJWA } from './algorithms.ts'
+import { limitAssertion } from './assertions.ts'
+import { withCarried } from './carried.ts'
 import { claimsOfScopes, mappedNames } from './claims.ts'
 import { isFirstParty } from './clients.ts'
 import { loadGrant } from './consent.ts'
 import type { Configuration, KoaContextWithOIDC } from './engine.ts'
+import { nobodyOf } from './features/ciba.ts'
 import { featuresOf } from './features/index.ts'
-import { promptsOf } from './prompts.ts'
+import { engineFetch } from './fetch.ts'
+import { lifetimesOf } from './lifetimes.ts'
+import { pairwise } from './pairwise.ts'
+import { promptsOf, promptValues } from './prompts.ts'
+import { registrationTold } from './registration.ts'
 import { seenHere } from './seen.ts'
 import type { Wiring } from './wiring.ts'
 
@@ -25,49 +35,63 @@ export const configurationOf = (wiring: Wiring): Configuration => {
     routes,
     claims: { ...claimsOfScopes, profile: [...(claimsOfScopes.profile ?? []), ...mappedNames(workspace.connections)] },
     scopes: ['openid', 'offline_access'],
-    subjectTypes: ['public'],
-    responseTypes: ['code'],
-    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
-    pkce: { required: () => true },
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: (_ctx, accountId, client) => pairwise(workspace, client, accountId),
+    // What a sector says is looked at when a client is written (directory/sector.ts), not whenever it is read.
+    sectorIdentifierUriValidate: () => false,
+    responseTypes: ['code', 'code id_token', 'id_token'],
+    clientAuthMethods: authMethods.filter((method) => isOn(services.config, method)),
+    enabledJWA,
+    assertJwtClientAuthClaimsAndHeader: limitAssertion(services.clock),
+    pkce: { required: (_ctx, client) => client.require_pkce !== false },
     // OpenID Connect Core 1.0 section 3.1.2.1: whoever says no redirect_uri gets a page, not a redirect.
     allowOmittingSingleRegisteredRedirectUri: false,
     acrValues: [...acrValues],
-    discovery: { ui_locales_supported: [...languages] },
+    discovery: {
+      ...registrationTold(services, workspace),
+      ui_locales_supported: [...languages],
+      prompt_values_supported: promptValues(workspace),
+    },
     clockTolerance: 5,
-    extraClientMetadata: { properties: ['first_party', 'connections', 'acr_values_default', 'resources'] },
+    extraClientMetadata: {
+      properties: [
+        'first_party',
+        'connections',
+        'acr_values_default',
+        'resources',
+        'require_pkce',
+        'profile',
+        'registered_by',
+        ...ownSettings,
+      ],
+    },
     extraParams: { idp_hint: keepOfflineAccess },
     features: featuresOf(wiring),
-    extraTokenClaims: (_ctx, token) => toldFor(services, token),
-    findAccount: (ctx, sub) => findAccount(wiring, ctx, sub),
+    extraTokenClaims: async (ctx, token) => withCarried(token, await toldFor(services, ctx, token)),
+    findAccount: async (ctx, sub) => nobodyOf(ctx, sub) ?? findAccount(wiring, ctx, sub),
     loadExistingGrant: (ctx) => loadGrant(services, workspace, ctx),
-    interactions: { policy: promptsOf(), url: (_ctx, { uid }) => `/w/${workspace.slug}/signin/${uid}` },
+    interactions: { policy: promptsOf(workspace), url: (_ctx, { uid }) => `${pathOf(workspace)}/signin/${uid}` },
     issueRefreshToken: async (_ctx, client, source) =>
       client.grantTypeAllowed('refresh_token') && (source.scopes.has('offline_access') || isFirstParty(client)),
-    expiresWithSession: async (_ctx, token) => !token.scopes.has('offline_access'),
-    rotateRefreshToken: () => seenHere()?.seen.successor === undefined,
-    clientBasedCORS: (_ctx, origin, client) => (client.redirectUris ?? []).some((uri) => originOf(uri) === origin),
+    // A device stays signed in when the browser that let it in does not.
+    expiresWithSession: async (_ctx, token) => token.kind !== 'DeviceCode' && !token.scopes.has('offline_access'),
+    // FAPI 2.0 Security Profile section 5.3.2.1: refresh tokens that are bound to a key stay the same.
+    rotateRefreshToken: (ctx) => !ctx.oidc.client?.profile && seenHere()?.seen.successor === undefined,
+    clientBasedCORS: isFromClient,
     renderError: (ctx, out) => wiring.pages.problem(ctx, workspace, out),
-    // Nothing that clients register is fetched: whatever asks for it is refused.
-    fetch: () => Promise.reject(new Error('The engine may not fetch.')),
-    ttl: {
-      AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? lifetimes.access_token,
-      ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? lifetimes.access_token,
-      AuthorizationCode: lifetimes.code,
-      IdToken: lifetimes.id_token,
-      Interaction: lifetimes.interaction,
-      Session: (_ctx, { loginTs }) => {
-        const since = loginTs === undefined ? 0 : nowInSeconds(services) - loginTs
-        return Math.max(1, Math.min(lifetimes.session_idle, lifetimes.session_absolute - since))
-      },
-      Grant: lifetimes.refresh_absolute,
-      // Idle time, cut by what is left of the absolute time since the first token of the family.
-      RefreshToken: (_ctx, token) => {
-        const since = nowInSeconds(services) - (token.iiat ?? token.iat ?? 0)
-        const left = token.iiat === undefined ? lifetimes.refresh_absolute : lifetimes.refresh_absolute - since
-        return Math.max(1, Math.min(lifetimes.refresh_idle, left))
-      },
-    },
+    fetch: engineFetch(services.fetch),
+    ttl: lifetimesOf(lifetimes, services.clock),
   }
+}
+
+/** What a client says of its people's sessions and of its tokens (directory/client-sessions.ts). */
+const ownSettings = ['sso', 'access_token_lifetime', 'id_token_lifetime', 'refresh_idle', 'refresh_absolute']
+
+/** Certificates come from a proxy: how a client may authenticate by them depends on what it hands on. */
+const isOn = (config: Services['config'], method: (typeof authMethods)[number]): boolean => {
+  if (method === 'self_signed_tls_client_auth') return config.clientCertHeader !== undefined
+  if (method !== 'tls_client_auth') return true
+  return config.clientCertHeader !== undefined && config.clientCertVerifiedHeader !== undefined
 }
 
 const routes = {
@@ -77,7 +101,11 @@ const routes = {
   jwks: '/jwks',
   end_session: '/logout',
   introspection: '/introspect',
+  pushed_authorization_request: '/par',
   revocation: '/revoke',
+  device_authorization: '/device_authorization',
+  code_verification: '/device',
+  backchannel_authentication: '/backchannel',
 }
 
 const cookiesOf = ({ config, keyring }: { config: Services['config']; keyring: Keyring }, workspace: Workspace) => {
@@ -111,6 +139,14 @@ const keepOfflineAccess = (ctx: KoaContextWithOIDC): void => {
     params.scope = [...scopes.add('offline_access')].join(' ')
 }
 
-const nowInSeconds = ({ clock }: Services): number => Math.floor(clock.now().getTime() / 1000)
+/**
+ * Whether a page may ask for its client: it is of an origin that people are sent back to. Pages of keycloak-js send
+ * cookies along to /token, and read an answer only where that says that they may; nothing there looks at cookies.
+ */
+const isFromClient: Configuration['clientBasedCORS'] = (ctx, origin, client) => {
+  const allowed = (client.redirectUris ?? []).some((uri) => originOf(uri) === origin)
+  if (allowed && ctx.oidc.route === 'token') ctx.set('Access-Control-Allow-Credentials', 'true')
+  return allowed
+}
 
 const originOf = (uri: string): string | undefined => (URL.canParse(uri) ? new URL(uri).origin : undefined)

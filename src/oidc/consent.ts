@@ -1,6 +1,9 @@
+import * as consents from '../directory/consents.ts'
 import type { Workspace } from '../directory/workspaces.ts'
+import { sha256 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
 import type { KoaContextWithOIDC } from './engine.ts'
+import { keepSaid } from './said.ts'
 
 type Grant = InstanceType<KoaContextWithOIDC['oidc']['provider']['Grant']>
 
@@ -18,44 +21,11 @@ export const loadGrant = async (
   const id = (result?.consent as { grantId?: string } | undefined)?.grantId ?? session.grantIdFor(client.clientId)
   const known = id ? await provider.Grant.find(id) : undefined
   const usable = known?.accountId === account.accountId ? known : undefined
-  if (client.first_party === true) return grantAll(ctx, usable ?? newGrant(ctx))
-  if (usable) return usable
-  const agreed = await findConsent(services, workspace, client.clientId, account.accountId)
-  return agreed.length > 0 ? grantScopes(newGrant(ctx), agreed) : undefined
-}
-
-/** Remembers what a person agreed to, so that they are asked again only for more. */
-export const remember = async (
-  { db, clock }: Services,
-  workspace: Workspace,
-  about: { clientId: string; userId: string; poolId: string },
-  scopes: string[],
-): Promise<void> => {
-  const row = { workspaceId: workspace.id, ...about, scopes, updatedAt: clock.now() }
-  await db
-    .insertInto('consents')
-    .values(row)
-    .onConflict((conflict) =>
-      conflict.columns(['workspaceId', 'clientId', 'userId']).doUpdateSet({ scopes, updatedAt: row.updatedAt }),
-    )
-    .execute()
-}
-
-/** The scopes that a person has agreed to give a client, so far. */
-const findConsent = async (
-  { db }: Services,
-  workspace: Workspace,
-  clientId: string,
-  userId: string,
-): Promise<string[]> => {
-  const row = await db
-    .selectFrom('consents')
-    .select('scopes')
-    .where('workspaceId', '=', workspace.id)
-    .where('clientId', '=', clientId)
-    .where('userId', '=', userId)
-    .executeTakeFirst()
-  return row?.scopes ?? []
+  if (client.first_party === true) return keepSaid(ctx, await grantAll(ctx, usable ?? newGrant(ctx)))
+  if (usable) return keepSaid(ctx, usable)
+  const about = { workspaceId: workspace.id, clientId: client.clientId, userId: account.accountId }
+  const agreed = await consents.find(services.db, about, shownOf(client.clientName, client.redirectUris))
+  return agreed && keepSaid(ctx, await grantAgreed(ctx, newGrant(ctx), agreed))
 }
 
 const newGrant = (ctx: KoaContextWithOIDC): Grant =>
@@ -77,8 +47,19 @@ const grantAll = async (ctx: KoaContextWithOIDC, grant: Grant): Promise<Grant> =
   return grant
 }
 
-const grantScopes = async (grant: Grant, scopes: string[]): Promise<Grant> => {
-  grant.addOIDCScope(scopes.join(' '))
+/** What was agreed to before, of what is asked for at resources now. */
+const grantAgreed = async (ctx: KoaContextWithOIDC, grant: Grant, agreed: consents.Agreed): Promise<Grant> => {
+  grant.addOIDCScope(agreed.scopes.join(' '))
+  for (const indicator of Object.keys(ctx.oidc.resourceServers ?? {})) {
+    const scopes = agreed.resources[indicator] ?? []
+    if (scopes.length > 0) grant.addResourceScope(indicator, scopes.join(' '))
+  }
   await grant.save()
   return grant
+}
+
+/** As whom a client was shown: who calls itself something else, or is reached at another site, is somebody else. */
+export const shownOf = (name: string | undefined, redirectUris: readonly string[] | undefined): string => {
+  const sites = (redirectUris ?? []).map((uri) => URL.parse(uri)?.host || uri.split('/')[0])
+  return sha256(JSON.stringify([name ?? '', [...new Set(sites)].sort()]))
 }

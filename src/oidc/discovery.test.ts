@@ -53,17 +53,49 @@ test('discovery lists what there is, at the addresses that clients may rely on',
     introspection_endpoint: `${issuer}/introspect`,
     revocation_endpoint: `${issuer}/revoke`,
     acr_values_supported: ['urn:lido:acr:1fa', 'urn:lido:acr:2fa', 'phr'],
+    backchannel_logout_session_supported: true,
+    backchannel_logout_supported: true,
+    prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
     authorization_response_iss_parameter_supported: true,
+    backchannel_authentication_endpoint: `${issuer}/backchannel`,
+    backchannel_authentication_request_signing_alg_values_supported: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+    backchannel_token_delivery_modes_supported: ['poll', 'ping'],
+    backchannel_user_code_parameter_supported: false,
+    device_authorization_endpoint: `${issuer}/device_authorization`,
+    authorization_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA', 'PS256'],
     claim_types_supported: ['normal'],
     claims_parameter_supported: true,
     code_challenge_methods_supported: ['S256'],
-    grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials', 'password'],
+    dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'PS256', 'RS256'],
+    grant_types_supported: [
+      'authorization_code',
+      'refresh_token',
+      'client_credentials',
+      'urn:ietf:params:oauth:grant-type:device_code',
+      'urn:openid:params:grant-type:ciba',
+      'password',
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+    ],
+    id_token_encryption_alg_values_supported: ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A256KW'],
+    id_token_encryption_enc_values_supported: ['A256GCM', 'A128GCM', 'A256CBC-HS512', 'A128CBC-HS256'],
     id_token_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA', 'PS256'],
+    introspection_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA', 'PS256'],
+    pushed_authorization_request_endpoint: `${issuer}/par`,
+    request_object_signing_alg_values_supported: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+    request_parameter_supported: true,
     request_uri_parameter_supported: false,
-    response_modes_supported: ['form_post', 'fragment', 'query'],
+    response_modes_supported: ['form_post', 'fragment', 'query', 'jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt'],
     response_types_supported: ['code'],
-    subject_types_supported: ['public'],
-    token_endpoint_auth_methods_supported: ['none', 'client_secret_basic', 'client_secret_post'],
+    subject_types_supported: ['public', 'pairwise'],
+    token_endpoint_auth_methods_supported: [
+      'none',
+      'client_secret_basic',
+      'client_secret_post',
+      'private_key_jwt',
+      'client_secret_jwt',
+    ],
+    token_endpoint_auth_signing_alg_values_supported: ['RS256', 'PS256', 'ES256', 'EdDSA', 'HS256'],
+    userinfo_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA', 'PS256'],
     ui_locales_supported: ['en', 'de', 'fr', 'es', 'ja', 'ar'],
   })
 })
@@ -105,8 +137,15 @@ test('every response mode that is listed works, and no other', async () => {
   const asked = { prompt: 'none', state: '"<&>"' }
   for (const response_mode of told.response_modes_supported) {
     const { at, browser } = await signIn(lido, workspace, '', { ...asked, response_mode }, mike.browser)
+    if (response_mode.includes('jwt')) {
+      const sent = at.searchParams.get('response') ?? new URLSearchParams(at.hash.slice(1)).get('response')
+      const jwt = sent ?? browser.page.html.match(/name="response" value="([\w.-]+)"/)?.[1] ?? ''
+      const { code, iss, aud, state } = payloadOf(jwt)
+      assert.deepEqual([typeof code, iss, aud, state], ['string', workspace.issuer, 'spa', asked.state], response_mode)
+      continue
+    }
     if (response_mode === 'form_post') {
-      assert.match(browser.page.html, /<form method="post" action="https:\/\/app\.example\/callback">/)
+      assert.match(browser.page.html, /<form method="post" action="https:\/\/app\.example\/callback" data-send>/)
       assert.match(browser.page.html, /name="code" value="[\w-]+"/)
       assert.match(browser.page.html, /name="state" value="&quot;&lt;&amp;&gt;&quot;"/)
       assert.equal(browser.page.headers.get('Cache-Control'), 'no-store')
@@ -117,7 +156,7 @@ test('every response mode that is listed works, and no other', async () => {
     assert(answer.get('code'))
     assert.deepEqual([answer.get('iss'), answer.get('state')], [workspace.issuer, asked.state])
   }
-  for (const response_mode of ['web_message', 'jwt', 'query.jwt', 'other']) {
+  for (const response_mode of ['web_message', 'web_message.jwt', 'other']) {
     const { at } = await signIn(lido, workspace, '', { ...asked, response_mode }, mike.browser)
     assert.deepEqual([at.searchParams.get('error'), at.searchParams.get('code')], ['unsupported_response_mode', null])
   }
@@ -163,17 +202,7 @@ test('a session has one sid at a client, in every token of it', async () => {
 
 test('what is not listed is not there', async () => {
   const { issuer } = workspace
-  const paths = [
-    'par',
-    'request',
-    'device',
-    'device_authorization',
-    'device/auth',
-    'register',
-    'reg',
-    'backchannel',
-    'challenge',
-  ]
+  const paths = ['request', 'register', 'reg', 'ciba', 'challenge']
   for (const path of [
     ...paths,
     'auth',

@@ -77,7 +77,7 @@ export const makeWorkspace = async (
     issuer: `${url}/w/${slug}`,
     connections: connected,
     client: async (clientId, more = {}) =>
-      (await clients.create(db, clock.now(), id, aClient(clientId, more))).secret ?? '',
+      (await clients.create(db, clock.now(), id, { ...aClient(clientId, more), keyring })).secret ?? '',
   }
 }
 

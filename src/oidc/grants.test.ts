@@ -177,6 +177,9 @@ test('only a grant type that the client registered for is open to it', async () 
     ['password', web],
     ['client_credentials', web],
     ['authorization_code', ropc],
+    ['urn:ietf:params:oauth:grant-type:device_code', web],
+    ['urn:ietf:params:oauth:grant-type:token-exchange', web],
+    ['urn:openid:params:grant-type:ciba', web],
   ] as const) {
     const { status, body } = await post(
       `${workspace.issuer}/token`,
@@ -185,7 +188,7 @@ test('only a grant type that the client registered for is open to it', async () 
     )
     assert.deepEqual([status, body.error], [400, 'unauthorized_client'], grant_type)
   }
-  for (const grant_type of ['implicit', 'urn:ietf:params:oauth:grant-type:device_code', '__proto__', 'constructor']) {
+  for (const grant_type of ['implicit', 'urn:ietf:params:oauth:grant-type:jwt-bearer', '__proto__', 'constructor']) {
     const { status, body } = await post(`${workspace.issuer}/token`, { grant_type }, web)
     assert.deepEqual([status, body.error], [400, 'unsupported_grant_type'], grant_type)
   }

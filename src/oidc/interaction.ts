@@ -5,8 +5,9 @@ import type { WantedAcr } from '../directory/acr.ts'
 import type { User } from '../directory/users.ts'
 import { Problem } from '../platform/problem.ts'
 import { sha256 } from '../platform/secrets.ts'
-import { stepUpReason, wantedAcr } from './acr.ts'
+import { wantedAcr } from './acr.ts'
 import { errors, type Provider } from './engine.ts'
+import { goesOn } from './prompts.ts'
 import type { Issuer } from './providers.ts'
 import { seeAccount, seenBy } from './seen.ts'
 
@@ -25,6 +26,8 @@ export interface Interaction {
   /** How surely the client wants people to be known, where it said. */
   acr: WantedAcr | undefined
   grantId: string | undefined
+  /** Where a device's code is asked about: what it is stored under. */
+  deviceCode: string | undefined
   attempt: AttemptRow | undefined
   /** Whoever of the pool goes by the attempt's identifier. */
   found: User | undefined
@@ -49,6 +52,7 @@ export const read = async ({ provider }: Issuer, ctx: Context): Promise<Interact
     stepUp: stepUpOf(details),
     acr: wantedAcr(details.params),
     grantId: details.grantId,
+    deviceCode: details.deviceCode,
     attempt: loaded?.attempt,
     found: loaded?.attempt ? loaded.account : undefined,
     finished: details.result ? details.returnTo : undefined,
@@ -60,9 +64,20 @@ type Details = Awaited<ReturnType<Provider['interactionDetails']>>
 
 const stepUpOf = ({ prompt, session }: Details): Interaction['stepUp'] => {
   if (!session?.accountId || !session.uid || prompt.name !== 'login') return undefined
-  if (prompt.reasons.some((reason) => reason !== stepUpReason)) return undefined
+  if (prompt.reasons.some((reason) => !goesOn.has(reason))) return undefined
   const { uid, accountId: userId, acr, amr = [] } = session
   return { uid, userId, acr, amr }
+}
+
+/** The device that a person is asked about, as it was when it asked; undefined where it is over, or answered. */
+export const findDevice = async (
+  { provider }: Issuer,
+  { deviceCode }: Interaction,
+): Promise<{ ip: string; agent: string; at: Date } | undefined> => {
+  const code = deviceCode === undefined ? undefined : await provider.DeviceCode.find(deviceCode)
+  if (!code || code.accountId || code.error) return undefined
+  const { ip = '', agent = '', at = 0 } = (code.deviceInfo ?? {}) as { ip?: string; agent?: string; at?: number }
+  return { ip, agent, at: new Date(at) }
 }
 
 /** Tells the engine who signed in and how; answers where the browser goes on. */
@@ -70,13 +85,15 @@ export const finish = async (
   { provider }: Issuer,
   ctx: Context,
   { uid, prompt, sessionUserId }: Interaction,
-  signedIn: { user: User; amr: string[]; acr: string; at: Date },
+  signedIn: { user: User; amr: string[]; acr: string; at: Date; said?: string | undefined },
 ): Promise<string> => {
   const work = currentWork()
   if (work) seeAccount(seenBy(work), signedIn.user)
   const ts = Math.floor(signedIn.at.getTime() / 1000)
   const login = { accountId: signedIn.user.id, amr: signedIn.amr, acr: signedIn.acr, ts, remember: true }
-  const destination = await provider.interactionResult(ctx.req, ctx.res, { [prompt.name]: {}, login })
+  const { said } = signedIn
+  const result = { [prompt.name]: {}, login, ...(said === undefined ? {} : { said }) }
+  const destination = await provider.interactionResult(ctx.req, ctx.res, result)
   if (sessionUserId && sessionUserId !== signedIn.user.id) await endSession(provider, ctx, uid)
   return destination
 }
@@ -105,11 +122,10 @@ export const agree = async (
   const accountId = interaction.sessionUserId ?? ''
   const grant = known ?? new provider.Grant({ accountId, clientId: interaction.clientId })
   if (scopes.length > 0) grant.addOIDCScope(scopes.join(' '))
-  const { missingOIDCClaims, missingResourceScopes } = interaction.prompt.details
+  const { missingOIDCClaims } = interaction.prompt.details
   if (Array.isArray(missingOIDCClaims)) grant.addOIDCClaims(missingOIDCClaims)
-  for (const [indicator, wanted] of Object.entries((missingResourceScopes ?? {}) as Record<string, string[]>)) {
+  for (const [indicator, wanted] of Object.entries(atResources(interaction)))
     grant.addResourceScope(indicator, wanted.join(' '))
-  }
   return provider.interactionResult(
     ctx.req,
     ctx.res,
@@ -117,6 +133,10 @@ export const agree = async (
     { mergeWithLastSubmission: true },
   )
 }
+
+/** The scopes at resources that a person is asked for, by the resources' identifiers. */
+export const atResources = ({ prompt }: Pick<Interaction, 'prompt'>): Record<string, string[]> =>
+  (prompt.details.missingResourceScopes ?? {}) as Record<string, string[]>
 
 /** Ends the interaction without a sign-in (RFC 6749 section 4.1.2.1); answers where the browser goes on. */
 export const refuse = (

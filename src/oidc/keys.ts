@@ -1,17 +1,19 @@
 import { generateKeyPair, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
+import { importJWK, type JWK, type JWTPayload, SignJWT } from 'jose'
 import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
 import * as audit from '../directory/audit.ts'
+import { type Algorithm, algorithms, keySettings } from '../directory/key-settings.ts'
 import { Problem } from '../platform/problem.ts'
 import { type Keyring, randomToken } from '../platform/secrets.ts'
-
-export const algorithms = ['RS256', 'ES256', 'EdDSA', 'PS256'] as const
-export type Algorithm = (typeof algorithms)[number]
 
 /** For so long a new key is published before it signs, and an old one after it stopped: JWKS caches must learn. */
 const overlapSeconds = 900
 const longestTokenSeconds = 86_400
+
+/** Until when a key stays published that signs no more from a time on: the last token that it signed has ended then. */
+const publishedAfter = (signsUntil: Date): Date => later(signsUntil, longestTokenSeconds + overlapSeconds)
 
 /** A workspace's keys as the engine takes them, those that sign now first; `changesAt` is when that order changes. */
 export interface SigningKeys {
@@ -20,35 +22,87 @@ export interface SigningKeys {
 }
 
 /** Makes the first keys of a workspace, one an algorithm; they sign at once. */
-export const generate = async (db: Db, keyring: Keyring, at: Date, workspaceId: string): Promise<void> =>
-  insert(db, keyring, workspaceId, at)
+export const generate = async (
+  db: Db,
+  keyring: Keyring,
+  at: Date,
+  workspaceId: string,
+  among: readonly Algorithm[] = algorithms,
+): Promise<void> => insert(db, keyring, workspaceId, at, among)
 
 /**
  * Makes new keys, publishes them now, and lets them sign once every client can know them. The old ones stay published
- * until the last token that they signed has expired. Of every algorithm unless told.
+ * until the last token that they signed has expired. Of every algorithm that it has a key for unless told.
  */
-export const rotate = async (
+export const rotate = (
   db: Db,
   keyring: Keyring,
   at: Date,
   workspaceId: string,
   by: audit.By = audit.system,
   among: readonly Algorithm[] = algorithms,
-): Promise<void> => {
-  const signsFrom = later(at, overlapSeconds)
-  await db.transaction().execute(async (trx) => {
+): Promise<void> =>
+  db.transaction().execute(async (trx) => {
     // One rotation after the other: two at once would both leave keys that never end.
-    await trx.selectFrom('workspaces').select('id').where('id', '=', workspaceId).forUpdate().execute()
-    await trx
-      .updateTable('signingKeys')
-      .set({ signsUntil: signsFrom, publishedUntil: later(signsFrom, longestTokenSeconds + overlapSeconds) })
-      .where('workspaceId', '=', workspaceId)
-      .where('signsUntil', 'is', null)
-      .where('alg', 'in', among)
-      .execute()
-    await insert(trx, keyring, workspaceId, signsFrom, among)
-    await audit.record(trx, at, { workspaceId }, { type: 'keys.rotated', data: { by, algorithms: [...among] } })
+    await lock(trx, workspaceId)
+    const kept = await listUnending(trx, workspaceId)
+    await replace(
+      trx,
+      { keyring, at, workspaceId, by },
+      among.filter((alg) => kept.includes(alg)),
+    )
   })
+
+/** Holds a workspace while its keys change. In a transaction. */
+export const lock = async (trx: Db, workspaceId: string): Promise<void> => {
+  await trx.selectFrom('workspaces').select('id').where('id', '=', workspaceId).forUpdate().execute()
+}
+
+/** The algorithms of the keys that nothing ends yet. */
+export const listUnending = async (db: Db, workspaceId: string): Promise<Algorithm[]> => {
+  const rows = await db
+    .selectFrom('signingKeys')
+    .select('alg')
+    .distinct()
+    .where('workspaceId', '=', workspaceId)
+    .where('signsUntil', 'is', null)
+    .execute()
+  return rows.map(({ alg }) => alg)
+}
+
+/** Whose keys change, when and by whom. */
+export interface Change {
+  keyring: Keyring
+  at: Date
+  workspaceId: string
+  by: audit.By
+}
+
+/** What `rotate` does, for whoever holds the lock. In a transaction. */
+export const replace = async (trx: Db, change: Change, among: readonly Algorithm[]): Promise<void> => {
+  const { keyring, at, workspaceId, by } = change
+  if (among.length === 0) return
+  const signsFrom = later(at, overlapSeconds)
+  await end(trx, workspaceId, signsFrom, among)
+  await insert(trx, keyring, workspaceId, signsFrom, among)
+  await audit.record(trx, at, { workspaceId }, { type: 'keys.rotated', data: { by, algorithms: [...among] } })
+}
+
+/** Lets the keys that nothing ends yet sign until a time, and stay published for what they signed. */
+export const end = async (
+  trx: Db,
+  workspaceId: string,
+  signsUntil: Date,
+  among: readonly Algorithm[],
+): Promise<void> => {
+  if (among.length === 0) return
+  await trx
+    .updateTable('signingKeys')
+    .set({ signsUntil, publishedUntil: publishedAfter(signsUntil) })
+    .where('workspaceId', '=', workspaceId)
+    .where('signsUntil', 'is', null)
+    .where('alg', 'in', among)
+    .execute()
 }
 
 /** A key as anyone may know it; what it does follows from its times. */
@@ -132,10 +186,18 @@ export const load = async (db: Db, keyring: Keyring, at: Date, workspaceId: stri
   return { jwks: { keys }, changesAt }
 }
 
+/** Signs claims by the RS256 key that signs now, as a token of the type `typ`. */
+export const sign = async ({ jwks }: SigningKeys, typ: string, claims: JWTPayload): Promise<string> => {
+  const jwk = jwks.keys.find(({ alg }) => alg === 'RS256')
+  if (!jwk?.kid) throw new Error('There is no RS256 key to sign by')
+  const header = { alg: 'RS256', kid: String(jwk.kid), typ }
+  return new SignJWT(claims).setProtectedHeader(header).sign(await importJWK(jwk as JWK, 'RS256'))
+}
+
 /** How a workspace's published keys fare under the secrets of now. */
 export interface KeyHealth {
   workspace: string
-  /** Whether every algorithm has a key that signs now. */
+  /** Whether every algorithm of the workspace has a key that signs now. */
   signing: boolean
   /** Keys that no secret opens. */
   shut: number
@@ -156,7 +218,7 @@ export const examine = async (
         .onRef('workspaceId', '=', 'workspaces.id')
         .on((eb) => eb.or([eb('publishedUntil', 'is', null), eb('publishedUntil', '>', at)])),
     )
-    .select(['workspaces.id as workspaceId', 'slug', 'signingKeys.id', 'alg', 'privateSealed'])
+    .select(['workspaces.id as workspaceId', 'slug', 'settings', 'signingKeys.id', 'alg', 'privateSealed'])
     .select(['signsFrom', 'signsUntil', 'publishedUntil'])
     .orderBy('slug')
     .execute()
@@ -169,7 +231,8 @@ export const examine = async (
     const signing = new Set(own.filter((key) => stateOf(key, at) === 'signing').map(({ alg }) => alg))
     const shut = own.filter((key) => !opens(keyring, key)).length
     const older = own.filter((key) => !opens(newest, key)).length - shut
-    return { workspace, signing: algorithms.every((alg) => signing.has(alg)), shut, older }
+    const wanted = keySettings.parse(found[0]?.settings.keys ?? {}).algorithms
+    return { workspace, signing: wanted.every((alg) => signing.has(alg)), shut, older }
   })
 }
 
@@ -182,13 +245,15 @@ const opens = (keyring: Keyring, { sealed, context }: { sealed: string; context:
   }
 }
 
-const insert = async (
+/** Makes keys of some algorithms, which sign from a time on. */
+export const insert = async (
   db: Db,
   keyring: Keyring,
   workspaceId: string,
   signsFrom: Date,
-  among: readonly Algorithm[] = algorithms,
+  among: readonly Algorithm[],
 ): Promise<void> => {
+  if (among.length === 0) return
   const made = await Promise.all(among.map(async (alg) => ({ alg, key: await privateKey[alg]() })))
   const rows = made.map(({ alg, key }) => {
     const id = randomToken(12)
@@ -215,7 +280,18 @@ const privateKey: Record<Algorithm, () => Promise<KeyObject>> = {
   EdDSA: async () => (await generatePair('ed25519')).privateKey,
 }
 
-const publicPart = ({ kty, crv, x, y, n, e, kid, alg, use }: JsonWebKey) => ({ kty, crv, x, y, n, e, kid, alg, use })
+/** A key as everybody may know it. */
+export const publicPart = ({ kty, crv, x, y, n, e, kid, alg, use }: JsonWebKey) => ({
+  kty,
+  crv,
+  x,
+  y,
+  n,
+  e,
+  kid,
+  alg,
+  use,
+})
 
 const contextOf = (workspaceId: string, id: string) => `signing-key:${workspaceId}:${id}`
 

@@ -1,6 +1,7 @@
 import type { Next } from 'koa'
 import type { Workspace } from '../directory/workspaces.ts'
 import type { KoaContextWithOIDC } from './engine.ts'
+import { pairwise } from './pairwise.ts'
 import type { EnginePages } from './wiring.ts'
 
 /**
@@ -12,11 +13,65 @@ export const skipNeedlessLogout =
   async (ctx: KoaContextWithOIDC, next: Next): Promise<void> => {
     await next()
     if (ctx.path !== '/logout' || ctx.status !== 200 || ctx.oidc.session?.accountId !== undefined) return
-    const { post_logout_redirect_uri: to, state } = ctx.oidc.params ?? {}
-    if (typeof to !== 'string') return pages.loggedOut(ctx, workspace)
-    const url = new URL(to)
-    if (typeof state === 'string') url.searchParams.set('state', state)
+    const to = leadingTo(ctx)
+    if (!to) return pages.loggedOut(ctx, workspace)
     ctx.body = null
-    ctx.status = 303
-    ctx.redirect(url.href)
+    goOn(ctx, to)
   }
+
+/**
+ * Whether the client has shown an ID token of this very session: then nobody else can have sent the browser here, and
+ * there is nothing to ask (security.md 75). The engine has checked signature, issuer and audience; an ID token that has
+ * expired is good for this (OpenID Connect RP-Initiated Logout 1.0 section 2).
+ */
+export const isMeant = (workspace: Workspace, ctx: KoaContextWithOIDC): boolean => {
+  const { client, session, entities } = ctx.oidc
+  const hint = (entities.IdTokenHint as { payload?: Record<string, unknown> } | undefined)?.payload
+  if (!client || !session?.accountId || !hint) return false
+  const { accountId } = session
+  const ours = client.subjectType === 'pairwise' ? pairwise(workspace, client as Sector, accountId) : accountId
+  const sid = session.authorizations?.[client.clientId]?.sid
+  return hint.sub === ours && sid !== undefined && hint.sid === sid
+}
+
+type Sector = { sectorIdentifier?: string }
+
+/** Ends the session of this browser with what hangs on it, as the engine does for whoever has said yes on its page. */
+export const endSession = async (ctx: KoaContextWithOIDC): Promise<void> => {
+  const { session, provider } = ctx.oidc
+  if (!session) return
+  const ending = Object.values((session.authorizations ?? {}) as Record<string, Authorization>).flatMap((known) =>
+    known.grantId && !known.persistsLogout ? [known.grantId] : [],
+  )
+  const { adapter } = provider.Grant as unknown as { adapter: { destroy(id: string): Promise<void> } }
+  await Promise.all(ending.map((id) => adapter.destroy(id)))
+  await session.destroy()
+  const secure = provider.issuer.startsWith('https:')
+  const options = { httpOnly: true, sameSite: 'lax', secure, overwrite: true, signed: false } as const
+  ctx.cookies.set((provider as unknown as Named).cookieName('session'), null, options)
+  goOn(ctx, leadingTo(ctx) ?? new URL(`${provider.issuer}/logout/success`))
+}
+
+interface Authorization {
+  grantId?: string
+  /** Offline access outlives the session that it was given in. */
+  persistsLogout?: boolean
+}
+
+interface Named {
+  cookieName(of: string): string
+}
+
+/** Where the client wants the browser to go on; undefined where it has not said so, or may not say so. */
+const leadingTo = (ctx: KoaContextWithOIDC): URL | undefined => {
+  const { post_logout_redirect_uri: to, state } = ctx.oidc.params ?? {}
+  if (typeof to !== 'string') return undefined
+  const url = new URL(to)
+  if (typeof state === 'string') url.searchParams.set('state', state)
+  return url
+}
+
+const goOn = (ctx: KoaContextWithOIDC, to: URL): void => {
+  ctx.status = 303
+  ctx.redirect(to.href)
+}

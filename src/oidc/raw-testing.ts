@@ -35,3 +35,20 @@ export const sendTo = (base: string, { method = 'GET', path, headers = {}, body 
     sending.on('error', reject)
     sending.end(body)
   })
+
+/** `fetch` that reaches one server whatever host an address names, as a browser does where DNS leads there. */
+export const fetchAt =
+  (base: string): typeof fetch =>
+  async (input, init = {}) => {
+    const url = new URL(String(input))
+    const headers = { ...Object.fromEntries(new Headers(init.headers)), Host: url.host }
+    const { method = 'GET', body } = init
+    const text = body === undefined || body === null ? undefined : String(body)
+    const sent = { method, path: url.pathname + url.search, headers, ...(text === undefined ? {} : { body: text }) }
+    const heard = await sendTo(base, sent)
+    const answered = new Headers()
+    for (const [name, value] of Object.entries(heard.headers))
+      for (const one of [value ?? []].flat()) answered.append(name, one)
+    const bodiless = heard.status === 204 || heard.status === 304
+    return new Response(bodiless ? null : heard.text, { status: heard.status, headers: answered })
+  }

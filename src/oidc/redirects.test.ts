@@ -157,7 +157,7 @@ test('the issuer is named in every authorization response, errors too', async ()
     [{ response_type: 'token' }, 'unsupported_response_type'],
     [{ scope: 'openid \u0001' }, 'invalid_scope'],
     [{ max_age: 'x' }, 'invalid_request'],
-    [{ request: 'e30.e30.' }, 'request_not_supported'],
+    [{ request: 'e30.e30.' }, 'invalid_request_object'],
     [{ request_uri: 'https://evil.example/r' }, 'request_uri_not_supported'],
     [{ registration: '{}' }, 'registration_not_supported'],
     [{ resource: 'https://other.example/' }, 'invalid_target'],

@@ -1,4 +1,5 @@
 import type { Context } from 'koa'
+import { deviceGrant } from '../directory/client-metadata.ts'
 import type { Check, Refused } from '../directory/traces.ts'
 import type { KoaContextWithOIDC, Provider } from './engine.ts'
 
@@ -20,6 +21,10 @@ export const noteRefusals = (provider: Provider): void => {
     'end_session.error': note(() => []),
     'end_session_confirm.error': note(() => []),
     'pushed_authorization_request.error': note(authorizationChecks),
+    'introspection.error': note(tokenChecks),
+    'revocation.error': note(tokenChecks),
+    'device_authorization.error': note(() => []),
+    'backchannel_authentication.error': note(() => []),
     server_error: note(() => []),
   }
   for (const [name, listener] of Object.entries(listeners)) provider.on(name as 'server_error', listener as never)
@@ -85,14 +90,16 @@ const check = (name: string, ok: boolean, detail: string | null = null): Check =
 const authorizationChecks = ({ oidc }: KoaContextWithOIDC, { error }: EngineError): Check[] => {
   const { client, params = {} } = oidc
   if (!client) return [check('client', false, 'no active client of this workspace has this client_id')]
+  const allowed: readonly string[] = client.responseTypes ?? []
+  const typed = allowed.includes(String(params.response_type))
   const method = params.code_challenge_method
   const challenged = typeof params.code_challenge === 'string' && params.code_challenge !== ''
   const pkce = challenged ? `code_challenge_method ${method === 'S256' ? 'S256' : 'is not S256'}` : 'no code_challenge'
   return [
     check('client', true),
     redirectCheck(client, params.redirect_uri),
-    check('response_type', params.response_type === 'code', params.response_type === 'code' ? null : 'is not code'),
-    check('pkce', challenged && method === 'S256', pkce),
+    check('response_type', typed, typed ? null : 'the client may not ask for it'),
+    check('pkce', challenged ? method === 'S256' : client.require_pkce === false, pkce),
     ...(error === 'invalid_scope' ? [check('scope', false, 'the client may not ask for one of the scopes')] : []),
     ...(error === 'invalid_target' ? [check('resource', false, 'the client may not ask for this resource')] : []),
   ]
@@ -117,6 +124,7 @@ const sources: Record<string, string> = {
   authorization_code: 'code',
   refresh_token: 'refresh_token',
   password: 'password',
+  [deviceGrant]: 'device_code',
 }
 
 const tokenChecks = ({ oidc }: KoaContextWithOIDC, { error, error_detail }: EngineError): Check[] => {

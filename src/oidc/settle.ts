@@ -5,11 +5,13 @@ import * as audit from '../directory/audit.ts'
 import { languageOf, post } from '../directory/outbox.ts'
 import * as users from '../directory/users.ts'
 import type { Workspace } from '../directory/workspaces.ts'
+import { Problem } from '../platform/problem.ts'
 import { openUnder, sha256 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
 import { successorOf } from './adapter.ts'
 import { noteLost } from './refusals.ts'
 import { type Reused, type Seen, seenBy } from './seen.ts'
+import { endOldest, justSignedIn } from './session-limit.ts'
 
 interface Wiring {
   services: Services
@@ -30,9 +32,12 @@ export const settle = (wiring: Wiring) => async (ctx: Context, next: Next) => {
   if (seen.reused && ctx.status === 400 && work.drops.has(keyOf(grantOf(wiring, seen.reused))))
     await tellOfReuse(wiring, seen.reused)
   const { rotating } = seen
+  const person = justSignedIn(ctx, work, wiring.workspace)
   const lost = await commitOrFollow(wiring, ctx, work, rotating)
   if (lost === 'gone' && ctx.method === 'GET') askAgain(ctx)
+  else if (lost && ctx.path.startsWith('/authorize')) throw new Problem('expired')
   else if (lost) refuse(ctx)
+  else if (person) await endOldest(wiring.services, wiring.workspace, person)
 }
 
 /** Commits; a refresh that lost within the grace goes on with the winner's successor instead of its own. */

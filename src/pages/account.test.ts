@@ -278,6 +278,23 @@ test('sessions are listed with their browsers, and end one by one or all but thi
   assert.equal(await countEvents(id, 'user.sessions_ended'), 2)
 })
 
+test('an application that can be begun from here is, with whoever is signed in', async () => {
+  await makeUser(lido, pool, 'begin@example.org')
+  const initiate_login_uri = 'https://begin.example.test/login?from=account'
+  await makeClient(lido, workspaceId, { id: 'begins', client_name: 'Begins', initiate_login_uri })
+  const browser = await visit(lido, 'acme', { client_id: 'begins' })
+  await browser.submit({ identifier: 'begin@example.org' })
+  await browser.submit({ password })
+  const at = await openAccount(lido, 'begin@example.org', { path: '/applications' })
+  const [, href = ''] = at.page.html.match(/href="(https:\/\/begin\.example\.test[^"]+)"/) ?? []
+  const { searchParams } = new URL(href.replaceAll('&amp;', '&'))
+  assert.deepEqual(Object.fromEntries(searchParams), {
+    from: 'account',
+    iss: `${lido.url}/w/acme`,
+    login_hint: 'begin@example.org',
+  })
+})
+
 test('applications are listed, and lose their tokens when they are removed', async () => {
   const id = await makeUser(lido, pool, 'apps@example.org')
   const app = await visit(lido, 'acme', { client_id: 'shop', scope: 'openid offline_access email', prompt: 'consent' })

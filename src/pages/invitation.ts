@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Work } from '../db/work.ts'
 import * as acceptance from '../directory/acceptance.ts'
+import { issuerOf, pathOf } from '../directory/address.ts'
 import * as clients from '../directory/clients.ts'
 import { readIdentifier } from '../directory/identifiers.ts'
 import * as invitations from '../directory/invitations.ts'
@@ -56,7 +57,7 @@ interface Visit {
 export const invitation =
   (desk: Desk) =>
   async (ctx: Context, issuer: Issuer, _work: Work, token: string | undefined): Promise<void> => {
-    const base = `/w/${issuer.workspace.slug}/invitation`
+    const base = `${pathOf(issuer.workspace)}/invitation`
     const visit: Visit = {
       ctx,
       desk,
@@ -225,7 +226,7 @@ const nextOf = async (
   const begin = client.metadata.initiate_login_uri
   if (!begin || target === begin) return target
   const url = new URL(begin)
-  url.searchParams.set('iss', `${config.publicUrl}/w/${issuer.workspace.slug}`)
+  url.searchParams.set('iss', issuerOf(config, issuer.workspace))
   url.searchParams.set('login_hint', identifier.typed)
   if (target) url.searchParams.set('target_link_uri', target)
   return url.href

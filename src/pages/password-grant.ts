@@ -4,15 +4,19 @@ import { readIdentifier } from '../directory/identifiers.ts'
 import * as users from '../directory/users.ts'
 import type { Connection } from '../directory/workspaces.ts'
 import { type PasswordAnswer, type PasswordRequest, passwordGrant } from '../oidc/grants/password.ts'
+import { sealSaid } from '../oidc/said.ts'
 import type { Services } from '../services.ts'
+import type { Stage } from '../signin/advance.ts'
 import { arrived, assess, riskIn } from '../signin/assess.ts'
-import { beginAttempt } from '../signin/attempt.ts'
+import { type Attempt, beginAttempt } from '../signin/attempt.ts'
 import { password } from '../signin/methods/password.ts'
 import { connectionOf, homeRealmOf, policyOf } from '../signin/policy.ts'
 import { openPool } from '../signin/pools/index.ts'
+import { claimsIn } from '../signin/post-authentication.ts'
 import { forgiveFailures, proofOf, tryMethod } from '../signin/prove.ts'
 import { openConnections, type Scene } from '../signin/scene.ts'
 import { nextStep } from '../signin/step.ts'
+import { runDue } from './post-authentication.ts'
 
 /** The password grant on the page's own check: the same method, counters, events and words. */
 export const passwordGrantOf = (services: Services) => passwordGrant((request) => check(services, request))
@@ -21,7 +25,8 @@ const check = async (services: Services, request: PasswordRequest): Promise<Pass
   const { workspace, client, username, ip } = request
   const work = currentWork() ?? emptyWork(services.clock.now())
   const acr = { values: client.metadata.acr_values_default, essential: false }
-  const scene: Scene = { services, workspace, client, lang: workspace.settings.default_language, ip, work, acr }
+  const asked = { scopes: request.scopes, resource: [] }
+  const scene: Scene = { services, workspace, client, lang: workspace.settings.default_language, ip, work, acr, asked }
   const pool = connectionFor(scene, request)?.pool
   const identifier =
     pool?.settings.sign_in_methods.includes('password') &&
@@ -37,9 +42,10 @@ const check = async (services: Services, request: PasswordRequest): Promise<Pass
   const at = { scene, attempt, pool, home, subject }
   const door = { grantType: 'password' }
   const verdict = await tryMethod(at, password, { password: request.password }, {}, door)
-  if (!verdict.ok || subject.is !== 'user')
-    return { ok: false, why: !verdict.ok && verdict.why === 'too-many' ? 'too-many' : 'invalid' }
-  const about = { workspaceId: workspace.id, poolId: pool.id, userId: subject.user.id, clientId: client.id }
+  if (!verdict.ok)
+    return { ok: false, why: verdict.why === 'too-many' || verdict.why === 'unavailable' ? verdict.why : 'invalid' }
+  const { known: person } = verdict
+  const about = { workspaceId: workspace.id, poolId: pool.id, userId: person.user.id, clientId: client.id }
   // A password that must change opens nothing but the page where it is changed.
   if (verdict.evidence.mustChange) {
     const refused = { type: 'sign_in.refused', data: { why: 'must_change_password' } } as const
@@ -47,22 +53,40 @@ const check = async (services: Services, request: PasswordRequest): Promise<Pass
     return { ok: false, why: 'invalid' }
   }
   const now = services.clock.now()
-  const known = { ...attempt, proofs: [proofOf(password, subject.user, now)] }
+  const known = { ...attempt, proofs: [proofOf(password, person.user, now)] }
   const evident = { failures: verdict.failures, password: request.password }
-  const { attempt: proven, refused } = await assess({ ...at, attempt: known }, evident)
+  const { attempt: judged, refused } = await assess({ ...at, subject: person, attempt: known }, evident)
   if (refused) return { ok: false, why: 'invalid' }
-  if (nextStep(proven, policyOf(scene, proven, subject.user)).do !== 'finish') {
-    work.events.push(audit.event(now, about, { type: 'sign_in.refused', data: { why: 'mfa_required' } }))
-    return { ok: false, why: 'second-factor' }
+  const proven = await decided({ scene, attempt: judged, found: person.user })
+  if (proven === 'busy') return { ok: false, why: 'unavailable' }
+  const step = nextStep(proven, policyOf(scene, proven, person.user))
+  // What the script decided was written down as it did.
+  if (step.do === 'denied') return { ok: false, why: 'denied' }
+  if (step.do !== 'finish') {
+    const why = step.do === 'application' ? 'interaction_required' : 'mfa_required'
+    work.events.push(audit.event(now, about, { type: 'sign_in.refused', data: { why } }))
+    return { ok: false, why: step.do === 'application' ? 'interaction' : 'second-factor' }
   }
-  const user = await home.admit(subject, verdict.evidence)
-  forgiveFailures(at)
+  const user = await home.admit(person, verdict.evidence)
+  forgiveFailures({ ...at, subject: person })
   await arrived({ scene, attempt: proven }, pool, user)
   const data = { methods: [password.name], grant_type: 'password', ...riskIn(proven) }
   work.events.push(audit.event(now, about, { type: 'sign_in.succeeded', data }))
   work.signedIn.push({ poolId: pool.id, userId: user.id, at: now })
   services.metrics.signIn('succeeded', password.name)
-  return { ok: true, user, amr: [password.amr] }
+  return { ok: true, user, amr: [password.amr], said: saidOf(scene, proven, user.id) }
+}
+
+/** The attempt once the operator's script has run, where it has to. */
+const decided = async (stage: Stage): Promise<Attempt | 'busy'> => {
+  const { scene, attempt, found } = stage
+  return nextStep(attempt, policyOf(scene, attempt, found)).do === 'script' ? runDue(stage, 'password') : attempt
+}
+
+const saidOf = ({ services: { keyring, clock } }: Scene, attempt: Attempt, userId: string) => {
+  if (attempt.script?.is !== 'passed') return undefined
+  const claims = claimsIn(keyring, attempt)
+  return { claims, sealed: sealSaid(keyring, userId, claims, clock.now()) }
 }
 
 /** The pool is named, told by the address's domain, or the client's only one. */

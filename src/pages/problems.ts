@@ -103,4 +103,5 @@ const draw = (
   })
 }
 
-const plain: Brand = { name: 'Lido', logo: null, color: '#1f6feb', links: [] }
+/** The looks of a page that belongs to no workspace. */
+export const plain: Brand = { name: 'Lido', logo: null, color: '#1f6feb', links: [] }

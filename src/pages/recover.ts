@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
-import type { Work } from '../db/work.ts'
+import { takeWork, type Work } from '../db/work.ts'
+import { pathOf } from '../directory/address.ts'
 import { readIdentifier } from '../directory/identifiers.ts'
 import type { Pool } from '../directory/pools.ts'
 import type { Issuer } from '../oidc/providers.ts'
@@ -12,6 +13,7 @@ import type { Words } from '../platform/words.ts'
 import * as challenges from '../signin/challenges.ts'
 import { codeAgain, codeField, type Form, identifierField, newPasswordField, type Word } from '../signin/form.ts'
 import { homeRealmOf } from '../signin/policy.ts'
+import { isAway } from '../signin/pools/federated.ts'
 import * as recovery from '../signin/recovery.ts'
 import { openConnections, type Scene } from '../signin/scene.ts'
 import { cookiesOf } from './cookies.ts'
@@ -47,16 +49,20 @@ export const recover =
     const scene: Scene = { services, workspace, client: undefined, lang: words.lang, ip: ctx.ip, work, cookies }
     const visit: Visit = { ctx, desk, scene, words, kept: readKept(ctx, desk) }
     const { token } = ctx.query
+    if (poolsOf(scene).length === 0) throw new Problem('not_found')
     const answer = ctx.method === 'POST' ? await readAnswer(visit) : undefined
-    if (typeof token === 'string') return byLink(visit, token, answer)
-    return answer ? apply(visit, answer) : draw(visit, {})
+    if (typeof token === 'string') await byLink(visit, token, answer)
+    else if (answer) await apply(visit, answer)
+    else draw(visit, {})
+    // What the pool's source said on the way is told by events.
+    if (work.events.length > 0) await services.hot.commit(takeWork(work))
   }
 
 const byLink = async (visit: Visit, token: string, answer: Record<string, string> | undefined): Promise<void> => {
   const { scene } = visit
   const found = await challenges.findByToken(scene.services.db, scene.services, 'recover', token)
   const pool = found && poolsOf(scene).find(({ id }) => id === found.poolId)
-  if (!found?.userId || !pool) throw new Problem('expired')
+  if (!found || !pool || !recovery.isSomebodys(found)) throw new Problem('expired')
   const sent = { newPassword: answer?.new_password ?? '', warned: answer?.warned !== undefined }
   const outcome = answer ? await recovery.completeByLink(scene, pool, token, sent) : undefined
   if (outcome === 'over') throw new Problem('expired')
@@ -162,18 +168,20 @@ const readAnswer = async ({ ctx, desk, kept: state }: Visit): Promise<Record<str
   return answer
 }
 
-const poolsOf = (scene: Scene): Pool[] => openConnections(scene).map(({ pool }) => pool)
+// Whoever proves elsewhere who they are has no password here.
+const poolsOf = (scene: Scene): Pool[] => openConnections(scene).flatMap(({ pool }) => (isAway(pool) ? [] : [pool]))
 
 /** The pool that somebody must mean: by the domain of their address, else the first one shown that knows its kind. */
 const choosePool = (scene: Scene, typed: string): Pool | undefined => {
   const email = readIdentifier(typed, ['email'])
-  const shown = openConnections(scene).filter(({ hidden }) => !hidden)
+  const shown = openConnections(scene).filter(({ hidden, pool }) => !hidden && !isAway(pool))
   const knows = ({ pool: { settings } }: (typeof shown)[number]) =>
     readIdentifier(typed, settings.identifiers, settings.default_country) !== undefined
-  return ((email && homeRealmOf(scene, email)) ?? shown.find(knows) ?? shown[0])?.pool
+  const told = email && homeRealmOf(scene, email)
+  return ((told && !isAway(told.pool) ? told : undefined) ?? shown.find(knows) ?? shown[0])?.pool
 }
 
-const addressOf = ({ workspace }: Scene) => `/w/${workspace.slug}/recover`
+const addressOf = ({ workspace }: Scene) => `${pathOf(workspace)}/recover`
 
 // The state is this browser's own and sealed: nothing is stored for whoever only looks.
 const cookieOf = ({ services }: Desk) =>

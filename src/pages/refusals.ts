@@ -1,5 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import { LRUCache } from 'lru-cache'
+import * as audit from '../directory/audit.ts'
 import * as traces from '../directory/traces.ts'
 import type { Workspace } from '../directory/workspaces.ts'
 import { openBucket } from '../platform/bucket.ts'
@@ -7,8 +8,16 @@ import type { Problem } from '../platform/problem.ts'
 import type { Services } from '../services.ts'
 import { addressKey } from '../signin/limits.ts'
 
-/** How many refusals a second are kept, on this node and for one sender; `flying` are being written at a time. */
-const most = { node: { rate: 20, burst: 60 }, sender: { rate: 5, burst: 30 }, flying: 30 }
+/**
+ * How many refusals a second are kept, on this node and for one sender, and how many of them leave an event, which stays
+ * longer to be read through; `flying` are being written at a time.
+ */
+const most = {
+  node: { rate: 20, burst: 60 },
+  sender: { rate: 5, burst: 30 },
+  events: { rate: 1, burst: 60 },
+  flying: 30,
+}
 
 /**
  * Keeps why a workspace's door refused a request, once the answer is out. It is done as well as can be: a flood of
@@ -16,11 +25,14 @@ const most = { node: { rate: 20, burst: 60 }, sender: { rate: 5, burst: 30 }, fl
  */
 export const keepRefusals = (services: Services): Middleware => {
   const isOpen = openGate()
+  const mayTell = openBucket(most.events)
   let flying = 0
   const write = async (refusal: traces.Refusal): Promise<void> => {
     flying += 1
     try {
       await traces.keep(services.db, refusal)
+      const told = eventOf(refusal)
+      if (told && mayTell(refusal.at)) await audit.record(services.db, refusal.at, aboutOf(refusal), told)
       services.metrics.refusal('kept')
     } catch (error) {
       services.metrics.refusal('failed')
@@ -32,7 +44,7 @@ export const keepRefusals = (services: Services): Middleware => {
   return async (ctx, next) => {
     await next()
     const refused = ctx.state.refused as traces.Refused | undefined
-    if (!refused || !ctx.originalUrl.startsWith('/w/')) return
+    if (!refused || !(ctx.state.workspace || ctx.originalUrl.startsWith('/w/'))) return
     const refusal = refusalOf(ctx, refused, services.clock.now())
     if (flying < most.flying && isOpen(addressKey(ctx.ip), refusal.at)) {
       ctx.res.once('close', () => void write(refusal))
@@ -42,6 +54,32 @@ export const keepRefusals = (services: Services): Middleware => {
     services.log.info({ trace: refusal.trace, why: refusal.code }, 'a refusal was not kept')
   }
 }
+
+/** Where clients are refused, by what the event is called. */
+const endpoints: Record<string, 'token.refused' | 'authorization.refused'> = {
+  '/authorize': 'authorization.refused',
+  '/authorize/:uid': 'authorization.refused',
+  '/par': 'authorization.refused',
+  '/device_authorization': 'authorization.refused',
+  '/backchannel': 'authorization.refused',
+  '/token': 'token.refused',
+  '/introspect': 'token.refused',
+  '/revoke': 'token.refused',
+}
+
+/** The event of a refusal; undefined for a page that only a person is refused by, whose own events tell of it. */
+const eventOf = ({ route, code, reason, workspaceId }: traces.Refusal): audit.Happening | undefined => {
+  const endpoint = route.replace(/^[A-Z]+ \/w\/:workspace/, '')
+  const type = endpoints[endpoint]
+  if (!type || workspaceId === null) return undefined
+  return { type, data: { endpoint, error: code, ...(reason === null ? {} : { reason }) } }
+}
+
+const aboutOf = ({ workspaceId, clientId, trace }: traces.Refusal): audit.About => ({
+  workspaceId: workspaceId ?? undefined,
+  clientId: clientId ?? undefined,
+  trace,
+})
 
 // One sender must not use up what is there for all.
 const openGate = () => {

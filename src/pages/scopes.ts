@@ -1,10 +1,23 @@
+import { describedIn, type Resource } from '../directory/resources.ts'
 import type { Words } from '../platform/words.ts'
 
 const known = new Set(['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'groups', 'roles', 'tenant'])
 
-/** What a scope is called; one that only an application knows goes by its own name. */
-export const scopeLabel = ({ t }: Words, scope: string): string =>
-  known.has(scope) ? t(`scope.${scope}.label`) : scope
+/** What a scope is called: in our words, in those of the resource that it is of, or else by its own name. */
+export const scopeLabel = (words: Words, scope: string, resources: readonly Resource[] = []): string =>
+  known.has(scope) ? words.t(`scope.${scope}.label`) : (declared(words, scope, resources) ?? scope)
 
-/** What a scope lets an application know or do; nothing where only the application knows. */
-export const scopeDetail = ({ t }: Words, scope: string): string => (known.has(scope) ? t(`scope.${scope}.detail`) : '')
+/** What a scope lets an application know or do; the name of one that its resource describes. */
+export const scopeDetail = (words: Words, scope: string, resources: readonly Resource[] = []): string => {
+  if (known.has(scope)) return words.t(`scope.${scope}.detail`)
+  return declared(words, scope, resources) === undefined ? '' : scope
+}
+
+const declared = ({ lang }: Words, wanted: string, resources: readonly Resource[]): string | undefined => {
+  for (const { scopes } of resources)
+    for (const { name, description } of scopes) {
+      const said = name === wanted ? describedIn(description, lang) : undefined
+      if (said !== undefined) return said
+    }
+  return undefined
+}

@@ -4,22 +4,25 @@ import type * as users from '../directory/users.ts'
 import { atLeast } from '../oidc/acr.ts'
 import * as interaction from '../oidc/interaction.ts'
 import type { Issuer } from '../oidc/providers.ts'
+import { sealSaid } from '../oidc/said.ts'
 import { checkCsrf } from '../platform/http/csrf.ts'
 import { readForm } from '../platform/http/parse.ts'
 import { Problem } from '../platform/problem.ts'
-import { advance, find, type Stage } from '../signin/advance.ts'
+import { type Action, advance, find, findPerson, type Stage } from '../signin/advance.ts'
 import { type Attempt, attemptFrom, attemptRow, beginAttempt, stillGood } from '../signin/attempt.ts'
 import { finish, refuseUnmet } from '../signin/finish.ts'
 import { policyOf } from '../signin/policy.ts'
 import type { Scene } from '../signin/scene.ts'
-import { nextStep } from '../signin/step.ts'
+import { nextStep, type Step } from '../signin/step.ts'
 import { trod } from '../signin/trail.ts'
+import { comeBack, pointed } from './away.ts'
 import { consent } from './consent.ts'
 import { cookiesOf } from './cookies.ts'
 import { type Desk, wordsOf } from './page.ts'
+import { departure, runDue, takeVerdict } from './post-authentication.ts'
 import { stepUp } from './step-up.ts'
 import { drawers } from './steps.ts'
-import { addressOf, asksOf, type Visit, viewOf } from './visit.ts'
+import { addressOf, asksOf, firstViewOf, type Visit, viewOf } from './visit.ts'
 
 /** GET draws the next step, POST applies an answer and comes back here. No page leads to another. */
 export const signin =
@@ -35,13 +38,22 @@ export const signin =
     const { services } = desk
     const shown = { services, workspace: issuer.workspace, client, lang: words.lang, ip: ctx.ip, work }
     const acr = atLeast(asked.acr, client.metadata.acr_values_default)
-    const scene: Scene = { ...shown, acr, cookies: cookiesOf(ctx, services), agent: ctx.get('User-Agent') }
+    const asking = { scopes: listIn(asked.params.scope), resource: [asked.params.resource ?? []].flat().map(String) }
+    const scene: Scene = {
+      ...shown,
+      acr,
+      asked: asking,
+      cookies: cookiesOf(ctx, services),
+      agent: ctx.get('User-Agent'),
+    }
     const visit: Visit = { ctx, desk, issuer, asked, words, scene }
     const answer = ctx.method === 'POST' ? await readAnswer(visit) : undefined
     if (asked.finished) return seeOther(ctx, asked.finished)
     if (asked.prompt.name === 'consent') return consent(visit, answer)
     return answer ? apply(visit, answer) : draw(visit)
   }
+
+const listIn = (text: unknown): string[] => (typeof text === 'string' ? text.split(' ').filter(Boolean) : [])
 
 const readAnswer = async ({ ctx, desk, asked }: Visit): Promise<Record<string, string>> => {
   const { csrf, ...answer } = await readForm(ctx)
@@ -51,10 +63,49 @@ const readAnswer = async ({ ctx, desk, asked }: Visit): Promise<Record<string, s
 
 const draw = async (visit: Visit): Promise<void> => {
   const stage = await stageOf(visit)
-  const step = nextStep(stage.attempt, policyOf(visit.scene, stage.attempt, stage.found), viewOf(visit.ctx))
+  const { arrived } = visit.ctx.query
+  if (typeof arrived === 'string') return takeBack(visit, stage, arrived)
+  const view = viewOf(visit.ctx) ?? firstViewOf(visit, stage.attempt)
+  const step = nextStep(stage.attempt, policyOf(visit.scene, stage.attempt, stage.found), view)
   if (step.do === 'finish') return complete(visit, stage)
   if (step.do === 'unmet') return giveUp(visit, stage)
+  if (step.do === 'script') return goOn(visit, stage, step, {})
+  if (step.do === 'application') return arriveOrDepart(visit, stage, step)
   await drawers[step.do](visit, stage, step as never)
+}
+
+/** Runs the operator's script, and goes on where that leads. Throws `unavailable` where it has to wait for its turn. */
+const goOn = async (visit: Visit, stage: Stage, step: Step, answer: Action): Promise<void> => {
+  const { ctx, scene } = visit
+  const ran = await runDue(stage)
+  if (ran === 'busy' && step.do === 'script') throw new Problem('unavailable', { retryAfter: 2 })
+  const advanced = ran === 'busy' ? stage.attempt : ran
+  const next = nextStep(advanced, policyOf(scene, advanced, stage.found))
+  const attempt = trod(stage, step, answer, advanced, next)
+  scene.work.attempts.set(keyOf(attempt), attemptRow(attempt))
+  if (next.do === 'finish') return complete(visit, { ...stage, attempt })
+  await save(visit)
+  seeOther(ctx, addressOf(visit))
+}
+
+/** Takes what the operator's application said of the person, or sends them there; again, as long as it said nothing. */
+const arriveOrDepart = async (visit: Visit, stage: Stage, step: Step): Promise<void> => {
+  const { ctx, scene } = visit
+  const { verdict } = ctx.query
+  if (typeof verdict !== 'string') {
+    const { attempt, to } = await departure(visit, stage)
+    if (attempt !== stage.attempt) scene.work.attempts.set(keyOf(attempt), attemptRow(attempt))
+    await save(visit)
+    return seeOther(ctx, to)
+  }
+  const advanced = await takeVerdict(stage, verdict)
+  const next = nextStep(advanced, policyOf(scene, advanced, stage.found))
+  const attempt = trod(stage, step, {}, advanced, next)
+  scene.work.attempts.set(keyOf(attempt), attemptRow(attempt))
+  if (next.do === 'finish') return complete(visit, { ...stage, attempt })
+  if (next.do === 'denied' && next.cancelled) return giveUp(visit, stage, next)
+  await save(visit)
+  seeOther(ctx, addressOf(visit))
 }
 
 const apply = async (visit: Visit, sent: Record<string, string>): Promise<void> => {
@@ -63,14 +114,31 @@ const apply = async (visit: Visit, sent: Record<string, string>): Promise<void> 
   const { asks = asksOf(stage.attempt), ...answer } = sent
   if (asks !== asksOf(stage.attempt)) return seeOther(ctx, addressOf(visit))
   const step = nextStep(stage.attempt, policyOf(scene, stage.attempt, stage.found), viewOf(ctx))
+  if (step.do === 'denied' && answer.action !== 'other') return giveUp(visit, stage, step)
   const advanced = await advance(stage, step, answer)
   // Who proves something as they say who they are was not known before.
-  const found = stage.found ?? (advanced.proofs.length > 0 ? await find({ scene, attempt: advanced }) : undefined)
+  const known = advanced.settled ? undefined : stage.found
+  const found = known ?? (advanced.proofs.length > 0 ? await find({ scene, attempt: advanced }) : undefined)
   const next = nextStep(advanced, policyOf(scene, advanced, found))
+  if (next.do === 'script' && found) return goOn(visit, { scene, attempt: advanced, found }, step, answer)
   const attempt = trod(stage, step, answer, advanced, next)
   scene.work.attempts.set(keyOf(attempt), attemptRow(attempt))
   // The last proof goes straight on, which saves the person a round trip; the dispatcher would do the same.
   if (next.do === 'finish' && found) return complete(visit, { scene, attempt, found })
+  await save(visit)
+  // A form leads to no other origin (CSP3 form-action): a page of ours comes in between.
+  seeOther(ctx, addressOf(visit, next.do === 'depart' ? 'departing' : undefined))
+}
+
+/** Takes somebody back from an upstream, in the browser that was sent there. */
+const takeBack = async (visit: Visit, before: Stage, handle: string): Promise<void> => {
+  const { ctx, scene } = visit
+  const returned = await comeBack(visit, before, handle)
+  if (!returned) return seeOther(ctx, addressOf(visit))
+  const next = nextStep(returned.attempt, policyOf(scene, returned.attempt, returned.found))
+  const attempt = trod(before, { do: 'depart' }, {}, returned.attempt, next)
+  scene.work.attempts.set(keyOf(attempt), attemptRow(attempt))
+  if (next.do === 'finish') return complete(visit, { ...returned, attempt })
   await save(visit)
   seeOther(ctx, addressOf(visit))
 }
@@ -83,17 +151,22 @@ const complete = async (visit: Visit, stage: Stage): Promise<void> => {
     await save(visit)
     throw new Problem('expired', { detail: 'This account cannot sign in any more.' })
   }
-  const destination = await interaction.finish(issuer, ctx, asked, done)
+  const { keyring, clock } = visit.scene.services
+  const said = done.said && sealSaid(keyring, done.user.id, done.said, clock.now())
+  const destination = await interaction.finish(issuer, ctx, asked, { ...done, said })
   await save(visit)
   seeOther(ctx, destination)
 }
 
-/** Tells the client that this person cannot be known as surely as it is asked (RFC 9470 section 5 has the same answer). */
-const giveUp = async (visit: Visit, stage: Stage): Promise<void> => {
+/** Tells the client that this person may not come in, or cannot be known as surely as it is asked (RFC 9470 section 5 has the same answer). */
+const giveUp = async (visit: Visit, stage: Stage, step: Step = { do: 'unmet' }): Promise<void> => {
   const { ctx, issuer } = visit
-  refuseUnmet(stage)
-  const why = 'the person cannot be known as surely as is asked'
-  const destination = await interaction.refuse(issuer, ctx, 'unmet_authentication_requirements', why)
+  if (step.do === 'unmet') refuseUnmet(stage)
+  const [error, why] =
+    step.do === 'unmet'
+      ? (['unmet_authentication_requirements', 'the person cannot be known as surely as is asked'] as const)
+      : (['access_denied', 'the operator of the service does not let the person in'] as const)
+  const destination = await interaction.refuse(issuer, ctx, error, why)
   await save(visit)
   seeOther(ctx, destination)
 }
@@ -148,9 +221,11 @@ const stageOf = async (visit: Visit): Promise<Stage> => {
   const { asked, issuer, scene } = visit
   const { id, expiresAt, attempt: row } = asked
   const begun = beginAttempt({ workspaceId: issuer.workspace.id, id, expiresAt })
-  if (!row) return { scene, attempt: begun, found: undefined, ...(await stepUp(visit, begun)) }
+  if (!row) return { scene, attempt: pointed(visit, begun), found: undefined, ...(await stepUp(visit, begun)) }
   const attempt = attemptFrom(row)
-  const found = foundFor(attempt, asked.found)
+  const found = attempt.person
+    ? await findPerson(scene, attempt.pool ?? '', attempt.person)
+    : foundFor(attempt, asked.found)
   return { scene, attempt: stillGood(attempt, found), found }
 }
 

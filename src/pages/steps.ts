@@ -18,11 +18,13 @@ import { getMethod } from '../signin/methods/index.ts'
 import { usesPasskeys } from '../signin/passkey-offer.ts'
 import { mustGiveWay } from '../signin/passwords.ts'
 import { connectionOf, policyOf } from '../signin/policy.ts'
+import { isAway } from '../signin/pools/federated.ts'
 import { isTexted } from '../signin/recovery.ts'
 import { openCodes } from '../signin/recovery-codes.ts'
 import { provable } from '../signin/sending.ts'
 import type { Step, View } from '../signin/step.ts'
 import { askForPasskey } from '../signin/usernameless.ts'
+import { depart } from './away.ts'
 import { rememberHere } from './began.ts'
 import { drawForm, formActionOf, show } from './page.ts'
 import { addressOf, asksOf, type Visit, viewOf } from './visit.ts'
@@ -30,7 +32,7 @@ import { addressOf, asksOf, type Visit, viewOf } from './visit.ts'
 type Drawer<S extends Step['do']> = (visit: Visit, stage: Stage, step: Extract<Step, { do: S }>) => Promise<void> | void
 
 /** How each step is shown; none of them does anything else. */
-export const drawers: { [S in Exclude<Step['do'], 'finish' | 'unmet'>]: Drawer<S> } = {
+export const drawers: { [S in Exclude<Step['do'], 'finish' | 'unmet' | 'script' | 'application'>]: Drawer<S> } = {
   closed: () => {
     throw new Problem('not_found', { detail: 'Nobody can sign in to this application yet.' })
   },
@@ -39,11 +41,22 @@ export const drawers: { [S in Exclude<Step['do'], 'finish' | 'unmet'>]: Drawer<S
     const offered = scene.workspace.connections.filter(({ pool }) => pools.includes(pool.id))
     const listed = offered.map(({ name, pool }) => ({
       id: pool.id,
-      name,
+      name: isAway(pool) ? visit.words.t('depart.go', { name }) : name,
       description: pool.description,
       color: pool.color,
     }))
     page(visit, attempt, 'choose', { fields: [], submit: 'button.continue' }, { pools: listed }, 'choose')
+  },
+
+  depart,
+
+  link: (visit, { attempt, scene }) => {
+    const from = scene.workspace.connections.find(({ id }) => id === attempt.arrival?.connection)
+    const told = attempt.arrival?.outsider.identifiers.find(({ kind, verified }) => kind === 'email' && verified)
+    const buttons = [{ name: 'action', value: 'new', label: 'button.new_account' }]
+    const hidden = { name: 'action', value: 'link', label: 'button.link_account' }
+    const values = { place: from?.name ?? '', address: told?.typed ?? '', buttons: [hidden, ...buttons] }
+    page(visit, attempt, 'link', { fields: [], submit: '' }, values)
   },
 
   identify: (visit, { attempt, scene }) => {
@@ -122,6 +135,12 @@ export const drawers: { [S in Exclude<Step['do'], 'finish' | 'unmet'>]: Drawer<S
     const form = { fields: [newPasswordField('new_password', pool, error)], submit: 'button.set_password' }
     const why = mustGiveWay(scene.services.clock.now(), pool, found) ?? 'common'
     page(visit, attempt, 'change', form, { why, identifier: attempt.identifier?.typed ?? '' })
+  },
+
+  denied: (visit, { attempt }, { reason = null }) => {
+    const buttons = [{ name: 'action', value: 'other', label: 'button.other_account' }]
+    const form = { fields: [], submit: 'button.back_to_app' }
+    page(visit, attempt, 'denied', form, { reason, buttons })
   },
 
   another: (visit, { attempt }, { methods }) => {
@@ -245,7 +264,8 @@ const page = (
     ...(buttons ? { buttons } : {}),
   })
   const passkeys = usesPasskeys(scene, attempt)
-  const formAction = formActionOf(asked.params.redirect_uri)
+  const applications = scene.workspace.connections.map(({ postAuthentication }) => postAuthentication.application?.url)
+  const formAction = [...new Set([asked.params.redirect_uri, ...applications].flatMap(formActionOf))]
   const showing = { workspace: scene.workspace, words, formAction, renews: passkeys }
   show(ctx, desk, showing, view.startsWith('../') ? view.slice(3) : `signin/${view}`, {
     ...values,

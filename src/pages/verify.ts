@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
+import { pathOf } from '../directory/address.ts'
 import type { Workspace } from '../directory/workspaces.ts'
 import type { Issuer } from '../oidc/providers.ts'
 import { Problem } from '../platform/problem.ts'
@@ -40,7 +41,7 @@ export const verify =
       {
         words,
         services: desk.services,
-        action: `/w/${workspace.slug}/signin/${uid}`,
+        action: `${pathOf(workspace)}/signin/${uid}`,
         boundTo: uid,
         hidden: [
           { name: 'asks', value: begun.asks },

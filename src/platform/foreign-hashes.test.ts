@@ -36,6 +36,24 @@ const vectors: Vector[] = [
     hash: '$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW',
   },
   {
+    name: 'salted digest in pieces, the password in UTF-16',
+    format: 'digest-sha256',
+    password: 'sécret',
+    hash: `$digest$a=sha256,s=suffix,e=utf16le$${salt.toString('base64')}$${createHash('sha256').update(Buffer.from('sécret', 'utf16le')).update(salt).digest('base64')}`,
+  },
+  {
+    name: 'HMAC in pieces (RFC 4231 section 4.3)',
+    format: 'hmac-sha256',
+    password: 'what do ya want for nothing?',
+    hash: `$hmac$a=sha256,s=prefix,e=utf8$${Buffer.from('Jefe').toString('base64')}$$${base64('5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843')}`,
+  },
+  {
+    name: 'SSHA384',
+    format: 'ssha384',
+    password: 'secret',
+    hash: `{SSHA384}${ldap('sha384', 'secret', 'salt')}`,
+  },
+  {
     name: 'bcrypt $2b$',
     format: 'bcrypt',
     password: 'secret',

@@ -1,4 +1,12 @@
-import { createCipheriv, createHash, pbkdf2, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
+import {
+  createCipheriv,
+  createHash,
+  createHmac,
+  pbkdf2,
+  type ScryptOptions,
+  scrypt,
+  timingSafeEqual,
+} from 'node:crypto'
 import { promisify } from 'node:util'
 import * as argon2 from '@node-rs/argon2'
 
@@ -95,7 +103,7 @@ const readFirebase = (text: string): Reading | undefined => {
 
 /** `$pbkdf2-sha256$i=600000$SALT$HASH` (PHC, passlib), and Django's `pbkdf2_sha256$600000$SALT$HASH`, whose salt is text. */
 const readPbkdf2 = (text: string): Reading | undefined => {
-  const phc = text.match(/^\$pbkdf2(?:-(sha1|sha256|sha512))?\$(?:i=)?(\d{1,9})(?:,l=\d+)?\$([^$]+)\$([^$]+)$/)
+  const phc = text.match(/^\$pbkdf2(?:-(sha1|sha256|sha384|sha512))?\$(?:i=)?(\d{1,9})(?:,l=\d+)?\$([^$]+)\$([^$]+)$/)
   if (phc) {
     const [, digest = 'sha1', iterations, salt, hash] = phc
     return pbkdf2Of(digest, Number(iterations), bytesOf(salt), bytesOf(hash))
@@ -136,7 +144,8 @@ const readKeycloak = (text: string): Reading | undefined => {
 
 /** `{SSHA256}BASE64` and its kin (RFC 2307): the digest of password and salt, then the salt; without S, no salt. */
 const readLdap = (text: string): Reading | undefined => {
-  const [, scheme = '', encoded] = text.match(/^\{(SSHA|SSHA256|SSHA512|SMD5|SHA|SHA256|SHA512|MD5)\}(.*)$/i) ?? []
+  const [, scheme = '', encoded] =
+    text.match(/^\{(SSHA|SSHA256|SSHA384|SSHA512|SMD5|SHA|SHA256|SHA384|SHA512|MD5)\}(.*)$/i) ?? []
   if (encoded === undefined) return undefined
   const salted = /^S(SHA|MD5)/i.test(scheme)
   const name = salted ? scheme.slice(1) : scheme
@@ -160,6 +169,40 @@ const readDigest = (text: string): Reading | undefined => {
   )
 }
 
+/** How a password was written before it was hashed; by the names that Auth0 has for them. */
+export const passwordEncodings: ReadonlyMap<string, 'utf8' | 'utf16le' | 'latin1'> = new Map([
+  ['utf8', 'utf8'],
+  ['ascii', 'latin1'],
+  ['latin1', 'latin1'],
+  ['binary', 'latin1'],
+  ['utf16le', 'utf16le'],
+  ['ucs2', 'utf16le'],
+])
+
+/**
+ * `$digest$a=sha256,s=prefix,e=utf8$SALT$HASH` and `$hmac$a=sha256,s=prefix,e=utf8$KEY$SALT$HASH`: what other systems give
+ * away in pieces. `s` is the salt's place beside the password, `e` how the password was written.
+ */
+const readPieces = (text: string): Reading | undefined => {
+  if (!/^\$(digest|hmac)\$/.test(text)) return undefined
+  const [, kind = '', digest = '', place, encoding = '', ...encoded] =
+    text.match(
+      /^\$(digest|hmac)\$a=([\w-]{1,20}),s=(prefix|suffix),e=(utf8|utf16le|latin1)(?:\$([^$]*))?\$([^$]*)\$([^$]*)$/,
+    ) ?? []
+  const [key, salt, hash] = encoded.map((part) => (part === undefined ? undefined : bytesOf(part)))
+  if (digest !== '' && !digests.has(digest)) return refused(`Password hashes by ${digest} are not known here`)
+  if (!salt || !isLong(hash) || (kind === 'hmac') !== (key !== undefined)) return damaged(kind || 'salted')
+  return known(`${kind}-${digest}`, async (password) => {
+    const typed = Buffer.from(password, encoding as BufferEncoding)
+    const hasher = key ? createHmac(digest, key) : createHash(digest)
+    for (const part of place === 'suffix' ? [typed, salt] : [salt, typed]) hasher.update(part)
+    return same(hasher.digest(), hash)
+  })
+}
+
+// What every build of OpenSSL 3 has.
+const digests = new Set(['md5', 'sha1', 'sha224', 'sha256', 'sha384', 'sha512'])
+
 const readers = [
   readArgon2,
   readBcrypt,
@@ -169,6 +212,7 @@ const readers = [
   readKeycloak,
   readLdap,
   readDigest,
+  readPieces,
 ] as const
 
 const pbkdf2Async = promisify(pbkdf2)

@@ -6,6 +6,7 @@ import type { Pool } from '../directory/pools.ts'
 import { askedOf } from '../directory/profiles.ts'
 import * as users from '../directory/users.ts'
 import { Problem } from '../platform/problem.ts'
+import { answerOffer } from './arrive.ts'
 import { assess } from './assess.ts'
 import { type Attempt, restart } from './attempt.ts'
 import { remember } from './devices.ts'
@@ -64,8 +65,15 @@ export const advance = async (stage: Stage, step: Step, action: Action): Promise
       return keepCodes(fresh, poolOf(fresh), action)
     case 'change-password':
       return changePassword(fresh, action)
+    case 'link':
+      return answerOffer(fresh, action, ask)
+    case 'depart':
+    case 'denied':
+      return action.action === 'other' ? { ...restart(attempt), pool: undefined } : attempt
     case 'closed':
     case 'unmet':
+    case 'script':
+    case 'application':
     case 'finish':
       return attempt
   }
@@ -137,16 +145,22 @@ const prove = async (stage: Stage, name: string, action: Action): Promise<Attemp
   const asking = await askingOf(stage)
   const verdict = await tryMethod(asking, method, action, pending.data)
   if (!verdict.ok) return refused(stage, asking, name, verdict.why)
-  // No proof of a stranger ever succeeds.
-  if (asking.subject.is !== 'user') return attempt
-  const { user } = asking.subject
-  const more = await proven(stage, method, user, verdict)
-  const judged = await assess({ ...asking, attempt: more }, { failures: verdict.failures, password: action.password })
+  const { known } = verdict
+  const { user } = known
+  const isNew = user !== stage.found
+  const more = {
+    ...(await proven(stage, method, user, verdict)),
+    ...(isNew ? { guest: undefined, settled: true } : {}),
+  }
+  const judged = await assess(
+    { ...asking, subject: known, attempt: more },
+    { failures: verdict.failures, password: action.password },
+  )
   if (judged.refused) return { ...attempt, risk: judged.attempt.risk, alert: alertOf('wrong', name) }
   // A browser that is doubted is remembered another time.
   const lasting = attempt.proofs.length > 0 && more.risk?.does !== 'second_factor'
   if (lasting && action.remember === 'true') await remember(stage.scene, asking.pool, user)
-  return goOn({ ...stage, attempt: judged.attempt })
+  return goOn({ ...stage, found: user, attempt: judged.attempt })
 }
 
 const sentNotice = (name: string): string => (name === 'magic_link' ? 'notice.link_sent' : 'notice.code_sent')
@@ -166,16 +180,33 @@ const ask = async (stage: Stage, notice?: string): Promise<Attempt> => {
   const step = nextStep(attempt, policyOf(scene, attempt, found))
   const method = step.do === 'prove' && step.method ? getMethod(step.method) : undefined
   if (!method?.challenge) return attempt
-  const pending = await method.challenge(await askingOf({ ...stage, found: stage.found ?? (await find(stage)) }))
+  const about = await meet(stage)
+  const pending = await method.challenge(await askingOf(about))
   if (!pending) return { ...attempt, alert: sentTooOften }
-  return { ...attempt, pending, ...(notice ? { notice: { key: notice } } : {}) }
+  return { ...about.attempt, pending, ...(notice ? { notice: { key: notice } } : {}) }
+}
+
+/** Whom a message is about: somebody who is known here, or whom the pool's source knows; it is asked once an attempt. */
+const meet = async (stage: Stage): Promise<Stage> => {
+  const { scene, attempt } = stage
+  const found = stage.found ?? (await find(stage))
+  if (!attempt.identifier || attempt.proofs.length > 0 || attempt.guest) return { ...stage, found }
+  const guest = await openPool(poolOf(stage), scene.services).seek(attempt.identifier, found)
+  return { scene, found, attempt: { ...attempt, guest } }
 }
 
 /** Whoever the attempt has come to be about. */
 export const find = ({ scene, attempt }: Pick<Stage, 'scene' | 'attempt'>): Promise<users.User | undefined> => {
   const pool = connectionOf(scene, attempt)?.pool
+  if (pool && attempt.person) return findPerson(scene, pool.id, attempt.person)
   if (!pool || !attempt.identifier) return Promise.resolve(undefined)
   return users.findByIdentifier(scene.services.db, pool.id, attempt.identifier)
+}
+
+/** Whom an upstream named, as long as they are of the attempt's pool. */
+export const findPerson = async ({ services }: Scene, poolId: string, id: string): Promise<users.User | undefined> => {
+  const found = await users.findById(services.db, id)
+  return found?.poolId === poolId && found.status !== 'deleted' ? found : undefined
 }
 
 const register = async (stage: Stage, action: Action): Promise<Attempt> => {
@@ -292,7 +323,7 @@ export const askingOf = async (stage: Stage): Promise<Asking> => {
   if (!attempt.identifier) throw new Problem('expired')
   const pool = poolOf(stage)
   const home = openPool(pool, scene.services)
-  return { scene, attempt, pool, home, subject: await home.identify(attempt.identifier, found) }
+  return { scene, attempt, pool, home, subject: await home.identify(attempt.identifier, found, attempt.guest) }
 }
 
 const poolOf = ({ scene, attempt }: Stage): Pool => {

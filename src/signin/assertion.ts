@@ -4,9 +4,11 @@ import type { Pool } from '../directory/pools.ts'
 import type { User } from '../directory/users.ts'
 import type { Factor } from './attempt.ts'
 import { type Ceremony, readChallenge } from './ceremony.ts'
-import type { Verdict } from './methods/method.ts'
+import type { Refused, Verdict } from './methods/method.ts'
 import type { Scene } from './scene.ts'
 import { type Assertion, checkAssertion, clientDataOf, partyAt } from './webauthn.ts'
+
+type Proven = Extract<Verdict, { ok: true }> | Refused
 
 interface Asked {
   pool: Pool
@@ -27,7 +29,7 @@ export const provePossession = async (
   scene: Scene,
   { pool, user, held, ceremony, verified }: Asked,
   given: Assertion,
-): Promise<Verdict> => {
+): Promise<Proven> => {
   const { services } = scene
   const party = partyAt(scene)
   const client = clientDataOf(given)
@@ -53,7 +55,7 @@ const refuseCopy = (
   scene: Scene,
   { pool, user, held }: Pick<Asked, 'pool' | 'user' | 'held'>,
   counter: number,
-): Verdict => {
+): Proven => {
   const about = { workspaceId: scene.workspace.id, poolId: pool.id, userId: user.id, clientId: scene.client?.id }
   const data = { credential: held.id, counter, known: held.data.counter }
   const refused = { type: 'user.passkey_refused', data } as const

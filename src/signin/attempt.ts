@@ -1,9 +1,14 @@
 import { z } from 'zod'
 import type { AttemptRow } from '../db/work.ts'
+import { outsider } from './outsider.ts'
 import { levels } from './risk.ts'
 import { trail } from './trail.ts'
 
-const identifier = z.object({ kind: z.enum(['email', 'mobile', 'username']), value: z.string(), typed: z.string() })
+export const identifier = z.object({
+  kind: z.enum(['email', 'mobile', 'username']),
+  value: z.string(),
+  typed: z.string(),
+})
 
 /** A mailbox is a factor of its own; but it opens whatever a mail can reset, so it never makes two with a password. */
 const factor = z.enum(['knowledge', 'possession', 'inherence', 'mailbox'])
@@ -49,9 +54,31 @@ const data = z.object({
       /** Absent where somebody owns the address already: the page is the same, no code ever fits. */
       userId: z.string().optional(),
       challenge: z.string(),
+      /** Whom the pool's source knows by the address: they become a user with the code, and not before. */
+      guest: outsider.optional(),
     })
     .optional(),
   recovery: z.object({ identifier, challenge: z.string() }).optional(),
+  /** Whom the pool's source knows by the identifier: they become a user with their first proof. */
+  guest: outsider.optional(),
+  /** Whom an upstream named, by their id: they may go by nothing here. */
+  person: z.string().optional(),
+  /** Who came from an upstream and may have an account here already; `linking` once they want to prove that it is theirs. */
+  arrival: z
+    .object({
+      connection: z.string(),
+      outsider,
+      linking: z.boolean().default(false),
+      worth: z.object({
+        amr: z.array(z.string()),
+        factors: z.array(factor),
+        phishingResistant: z.boolean(),
+        at: z.number(),
+      }),
+    })
+    .optional(),
+  /** Whether a proof made or changed the user whom the attempt is about since it was read. */
+  settled: z.boolean().optional(),
   /** A form that has to be shown again: what was typed (never a password) and what is wrong with it. */
   draft: z
     .object({
@@ -67,6 +94,21 @@ const data = z.object({
       reasons: z.array(z.string()),
       does: z.enum(['allow', 'notice', 'second_factor', 'refuse']),
     })
+    .optional(),
+  /** What the operator's script made of the sign-in, once everything that was asked was proven; claims are sealed. */
+  script: z
+    .discriminatedUnion('is', [
+      z.object({ is: z.literal('passed'), second: z.boolean(), redirect: z.boolean(), claims: z.string().optional() }),
+      z.object({ is: z.literal('denied'), reason: z.string().optional() }),
+    ])
+    .optional(),
+  /** The operator's application: whether the person is there, until when, and what it said of them. */
+  application: z
+    .discriminatedUnion('is', [
+      z.object({ is: z.literal('open'), jti: z.string(), until: z.number() }),
+      z.object({ is: z.literal('passed'), claims: z.string() }),
+      z.object({ is: z.literal('denied'), cancelled: z.boolean(), reason: z.string().optional() }),
+    ])
     .optional(),
   notice: word.optional(),
   alert: word.optional(),
@@ -95,8 +137,14 @@ export const restart = (attempt: Attempt): Attempt => ({
   codesLeft: undefined,
   warned: undefined,
   risk: undefined,
+  script: undefined,
+  application: undefined,
   registration: undefined,
   recovery: undefined,
+  guest: undefined,
+  settled: undefined,
+  person: undefined,
+  arrival: undefined,
 })
 
 /**

@@ -19,6 +19,8 @@ interface NewChallenge {
    * link's own, whoever holds the link can work it out.
    */
   link?: boolean | 'with its code'
+  /** In the place of the pool's lifetime of codes, in seconds. */
+  lifetime?: number
 }
 
 /**
@@ -29,7 +31,7 @@ export const issue = async (
   db: Db,
   { keyring, clock }: Services,
   pool: Pool,
-  { purpose, boundTo, userId, data, link }: NewChallenge,
+  { purpose, boundTo, userId, data, link, lifetime }: NewChallenge,
 ): Promise<{ id: string; code: string; token: string }> => {
   const { length, lifetime_seconds, attempts } = pool.settings.code_policy
   const now = clock.now()
@@ -45,7 +47,7 @@ export const issue = async (
     insert into challenges (pool_id, id, purpose, bound_to, code_hash, token_hash, user_id, data, max_tries, expires_at)
     values (${pool.id}, ${id}, ${purpose}, ${bound}, ${keyring.hmac('code', `${id}:${code}`)},
       ${link ? sha256(token) : null}, ${userId ?? null}, ${JSON.stringify(data ?? {})}::jsonb, ${attempts},
-      ${new Date(now.getTime() + lifetime_seconds * 1000)})`.execute(db)
+      ${new Date(now.getTime() + (lifetime ?? lifetime_seconds) * 1000)})`.execute(db)
   return { id, code, token }
 }
 

@@ -1,11 +1,11 @@
 import type { Words } from '../platform/words.ts'
 
-/** What a new passkey is called: the browser and the system that it was made with, as far as they can be told. */
-export const deviceName = (agent: string | undefined, { t }: Words): string => {
+/** What a device is called: its browser and its system, as far as they can be told; else `unknown`, a key of the words. */
+export const deviceName = (agent: string | undefined, { t }: Words, unknown = 'passkey.name.unknown'): string => {
   const browser = firstOf(browsers, agent)
   const system = firstOf(systems, agent)
   if (browser && system) return t('passkey.name', { browser, system })
-  return browser ?? system ?? t('passkey.name.unknown')
+  return browser ?? system ?? t(unknown)
 }
 
 const firstOf = (known: [RegExp, string][], agent = ''): string | undefined =>

@@ -93,7 +93,8 @@ export const keepCredential = async (
   if (!(await credentials.add(trx, now, pool.id, user.id, credential))) return undefined
   await tellOfCredential(trx, scene, user, credential.kind)
   const { second_factor, second_factors } = pool.settings
-  const isSecond = second_factor !== 'off' && second_factors.some((one) => one === credential.kind)
+  const asksSecond = second_factor !== 'off' || user.secondFactorDue
+  const isSecond = asksSecond && second_factors.some((one) => one === credential.kind)
   const wants = isSecond && second_factors.includes('recovery_code') && heldOf(user, recoveryCode).length === 0
   return { codes: wants ? await renewCodes(trx, now, pool.id, user.id) : undefined }
 }

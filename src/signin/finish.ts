@@ -2,8 +2,10 @@ import type { Acr } from '../directory/acr.ts'
 import * as audit from '../directory/audit.ts'
 import type { User } from '../directory/users.ts'
 import { askingOf, type Stage } from './advance.ts'
+import { keepLink } from './arrive.ts'
 import { arrived, riskIn } from './assess.ts'
 import { connectionOf, policyOf } from './policy.ts'
+import { claimsIn } from './post-authentication.ts'
 import { forgiveFailures } from './prove.ts'
 import { nextStep } from './step.ts'
 import { sessionProof } from './strength.ts'
@@ -14,6 +16,8 @@ export interface Entry {
   amr: string[]
   acr: Acr
   at: Date
+  /** What the operator's script and application want told of this sign-in, where there is either. */
+  said?: Record<string, unknown>
 }
 
 /**
@@ -31,6 +35,7 @@ export const finish = async (stage: Stage): Promise<Entry | undefined> => {
     scene.work.events.push(audit.event(now, about, { type: 'sign_in.refused', data: { why: 'not_active' } }))
     return undefined
   }
+  await keepLink(scene, attempt, subject.user)
   const user = await home.admit(subject, attempt.evidence)
   // A session that was looked at and found to be all there can be is no new sign-in.
   if (attempt.proofs.some(({ method }) => method !== sessionProof)) {
@@ -39,7 +44,10 @@ export const finish = async (stage: Stage): Promise<Entry | undefined> => {
     await arrived(stage, pool, user)
   }
   const at = new Date(Math.max(...attempt.proofs.map((proof) => proof.at)))
-  return { user, amr: connectionOf(scene, attempt)?.amr ?? step.amr, acr: step.acr, at }
+  const connection = connectionOf(scene, attempt)
+  const { script, application } = connection?.postAuthentication ?? {}
+  const said = script || application ? { said: claimsIn(scene.services.keyring, attempt) } : {}
+  return { user, amr: connection?.amr ?? step.amr, acr: step.acr, at, ...said }
 }
 
 /** Writes down that somebody cannot prove what is asked of them. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Identifier, type IdentifierKind, readIdentifier } from '../directory/identifiers.ts'
 import { hostOf, type Note, post } from '../directory/outbox.ts'
-import type { Pool } from '../directory/pools.ts'
+import { isKeptElsewhere, type Pool } from '../directory/pools.ts'
 import * as users from '../directory/users.ts'
 import { Problem } from '../platform/problem.ts'
 import * as challenges from './challenges.ts'
@@ -36,9 +36,9 @@ export interface Wish {
   from: string | undefined
 }
 
-/** What a person may change here: whatever of the pool's a code can be sent to. */
-export const changeable = ({ scene, pool }: Pick<Changing, 'scene' | 'pool'>): Pending['kind'][] =>
-  provable(scene.services, pool).filter((kind) => kind !== 'username')
+/** What a person may change here: whatever of the pool's a code can be sent to, and nothing that is kept elsewhere. */
+export const changeable = ({ scene, pool, user }: Pick<Changing, 'scene' | 'pool' | 'user'>): Pending['kind'][] =>
+  (isKeptElsewhere(pool, user) ? [] : provable(scene.services, pool)).filter((kind) => kind !== 'username')
 
 /**
  * Sends a code to what somebody wants to go by. Whether another goes by it already shows only to whoever reads the code:

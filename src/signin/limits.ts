@@ -27,6 +27,17 @@ const limits = {
   'recipient of texts': { points: 10, window: 3600 },
   'messages of account': { points: 60, window: 3600 },
   country: { points: 500, window: 3600 },
+  'requests of account': { points: 10, window: 3600 },
+  // Codes of devices that are typed, right or wrong (docs/device.md has the arithmetic).
+  'user codes of address': { points: 30, window: 900 },
+  'user codes of network': { points: 300, window: 900 },
+  'user codes': { points: 5000, window: 900 },
+  // Clients that register themselves; a workspace says how many.
+  'registrations of address': { points: 10, window: 3600 },
+  registrations: { points: 100, window: 3600 },
+  // Addresses that are asked for a document, whatever comes of it: nobody is to fetch by us at will.
+  'client documents of address': { points: 60, window: 3600 },
+  'client documents': { points: 2000, window: 3600 },
 } as const
 export type LimitKind = keyof typeof limits
 

@@ -1,4 +1,5 @@
 import type { Db } from '../db/connect.ts'
+import { issuerOf } from '../directory/address.ts'
 import { post } from '../directory/outbox.ts'
 import type { Pool } from '../directory/pools.ts'
 import type { User } from '../directory/users.ts'
@@ -46,7 +47,7 @@ export const tellOfSignIn = async (scene: Scene, pool: Pool, user: User): Promis
   const counter = { kind: 'sign-in notice', scope: pool.id, who: user.id } as const
   if (!(await take(db, clock.now(), [counter]))) return
   const page = pool.settings.account_self_service ? 'account' : 'recover'
-  const link = `${config.publicUrl}/w/${scene.workspace.slug}/${page}`
+  const link = `${issuerOf(config, scene.workspace)}/${page}`
   await tellOwner(db, scene, user, 'new-sign-in', { ...circumstances(scene), link })
 }
 
@@ -60,7 +61,7 @@ export const tellOfRefusal = async ({ scene, pool, subject }: Asking, right: boo
   const counter = { kind: 'refusal notice', scope: pool.id, who: right ? whose : `${whose}:wrong` } as const
   const due = await take(db, clock.now(), [counter])
   if (!right || !due || subject.is !== 'user') return post(db, scene, undefined)
-  const link = `${config.publicUrl}/w/${scene.workspace.slug}/recover`
+  const link = `${issuerOf(config, scene.workspace)}/recover`
   await tellOwner(db, scene, subject.user, 'sign-in-refused', { ...circumstances(scene), link })
 }
 

@@ -1,12 +1,13 @@
 import { oneFactor, reaches, type WantedAcr } from '../directory/acr.ts'
 import { domainOf, type Identifier, type IdentifierKind } from '../directory/identifiers.ts'
-import type { Pool } from '../directory/pools.ts'
+import { type Pool, staysElsewhere } from '../directory/pools.ts'
 import type { User } from '../directory/users.ts'
 import type { Connection } from '../directory/workspaces.ts'
 import type { Attempt } from './attempt.ts'
 import { isRemembered } from './devices.ts'
 import { getMethod } from './methods/index.ts'
 import { isWelcome } from './passkey-offer.ts'
+import { isAway } from './pools/federated.ts'
 import type { Subject } from './pools/pool.ts'
 import { openConnections, type Scene } from './scene.ts'
 import { provable } from './sending.ts'
@@ -17,6 +18,8 @@ import { strongestOf } from './strongest.ts'
 export interface Policy {
   /** The pools to choose from, by id; one is not a choice. */
   pools: string[]
+  /** Whether the people of the attempt's pool prove elsewhere who they are. */
+  away?: boolean
   /** Whether an email's domain may tell the pool before one is chosen. */
   homeRealm: boolean
   identifiers: IdentifierKind[]
@@ -32,6 +35,8 @@ export interface Policy {
   enrollable: Way[]
   /** Where the sign-in is doubted: what settles it, of what this person has already; with anything else none. */
   doubt?: Way[]
+  /** What the operator wants done once enough was proven, where there is anything. */
+  after?: { script: boolean; application: boolean } | undefined
   /** Whether this person could sign in faster with a passkey, and has none yet. */
   offersPasskey?: boolean
 }
@@ -52,20 +57,29 @@ export const policyOf = (scene: Scene, attempt: Attempt, found?: User): Policy =
   const kinds = pool ? pool.settings.identifiers : [...new Set(open.flatMap((one) => one.pool.settings.identifiers))]
   return {
     pools: offered(open).map((one) => one.pool.id),
+    away: pool !== undefined && isAway(pool),
     homeRealm: open.some(({ domains }) => domains.length > 0),
     identifiers: kinds,
     country: (pool ?? open[0]?.pool)?.settings.default_country ?? null,
     methods: pool ? firstMethods(scene, pool, attempt) : [],
     // Whoever registers proves what they go by: a pool that knows nothing of the kind has nothing to prove.
-    registration: pool?.settings.self_registration === true && provable(scene.services, pool).length > 0,
+    registration:
+      pool?.settings.self_registration === true && !staysElsewhere(pool) && provable(scene.services, pool).length > 0,
     acr: scene.acr ?? { values: [oneFactor], essential: false },
+    after: afterOf(connectionOf(scene, attempt)),
     ...secondStep(scene, pool, attempt, found),
   }
 }
 
+const afterOf = (connection: Connection | undefined): Policy['after'] => {
+  const { script, application } = connection?.postAuthentication ?? {}
+  return script || application ? { script: !!script, application: !!application } : undefined
+}
+
 /** What anybody is offered who typed this: nobody has proven anything yet, so everybody is asked as a stranger is. */
 const firstMethods = (scene: Scene, pool: Pool, { identifier }: Attempt): string[] => {
-  const names = pool.settings.sign_in_methods
+  // A code or a key of ours would let in whoever their source has closed.
+  const names = pool.settings.sign_in_methods.filter((name) => name === 'password' || !staysElsewhere(pool))
   if (!identifier) return names
   const subject: Subject = { is: 'stranger', identifier }
   return names.filter((name) => getMethod(name).offered({ scene, pool, subject }))
@@ -77,7 +91,7 @@ const nothingMore = { second: false, usable: [], enrollable: [] }
 const secondStep = (
   scene: Scene,
   pool: Pool | undefined,
-  { identifier, proofs, risk }: Attempt,
+  { identifier, proofs, risk, script }: Attempt,
   found: User | undefined,
 ): Pick<Policy, 'second' | 'usable' | 'enrollable' | 'offersPasskey' | 'doubt'> => {
   if (!identifier || proofs.length === 0) return nothingMore
@@ -85,12 +99,15 @@ const secondStep = (
   if (!pool || found?.poolId !== pool.id) return { ...nothingMore, second: true }
   if (found.status !== 'active') return nothingMore
   const { second_factor, sign_in_methods } = pool.settings
-  const second = second_factor === 'off' ? [] : pool.settings.second_factors
+  // What the operator's script asks for is asked of everybody, whatever the pool or the browser would spare them.
+  const told = script?.is === 'passed' && script.second
+  const second = second_factor === 'off' && !found.secondFactorDue && !told ? [] : pool.settings.second_factors
   const at = { scene, pool, subject: { is: 'user', identifier, user: found } } as const
   const has = (name: string) => getMethod(name).offered(at)
   const isGot = (name: string) => getMethod(name).enrol !== undefined
-  const asked = second_factor === 'required' || second.some((name) => isGot(name) && has(name))
-  const remembered = asked && isRemembered(scene, pool, found)
+  const due = told || second_factor === 'required' || found.secondFactorDue
+  const asked = due || second.some((name) => isGot(name) && has(name))
+  const remembered = asked && !told && isRemembered(scene, pool, found)
   const usable = [...new Set([...second, ...sign_in_methods])].filter(has).map((name) => wayOf(name, second))
   const mailed = has('email_code') && found.identifiers.some(({ kind, verified }) => kind === 'email' && verified)
   const stands = mailed && !usable.some(({ name }) => name === 'email_code') ? [wayOf('email_code', second)] : []
@@ -99,7 +116,11 @@ const secondStep = (
     second: asked && !remembered,
     usable,
     enrollable: second.filter((name) => isGot(name) && !has(name)).map((name) => wayOf(name, second)),
-    offersPasskey: sign_in_methods.includes('passkey') && !has('passkey') && mayGetPasskey(scene, pool, proofs, found),
+    offersPasskey:
+      sign_in_methods.includes('passkey') &&
+      !staysElsewhere(pool) &&
+      !has('passkey') &&
+      mayGetPasskey(scene, pool, proofs, found),
   }
 }
 

@@ -10,7 +10,7 @@ import { deviceOf } from './known-device.ts'
 import { addressKey, type Counter, charge, keyOf, look, type Standing } from './limits.ts'
 import type { Asking, Method, Verdict } from './methods/method.ts'
 import { tellOfRefusal } from './notices.ts'
-import type { Subject } from './pools/pool.ts'
+import type { Known, Subject } from './pools/pool.ts'
 import type { Scene } from './scene.ts'
 
 /**
@@ -24,21 +24,41 @@ export const tryMethod = async <Pending>(
   answer: Record<string, string>,
   pending: Pending,
   door: { grantType?: string } = {},
-): Promise<(Verdict | { ok: false; why: 'too-many' }) & { failures: Failures }> => {
+): Promise<Tried & { failures: Failures }> => {
   const { scene } = at
   const now = scene.services.clock.now()
   const { gates, counters } = countersOf(at)
   const standing = await look(scene.services.hot, now, [...gates, ...counters])
   const isOpen = !method.guarded || standing.isOpen(gates)
   const mayLook = isOpen && (!method.guarded || isSlowEnough(at))
-  const verdict = mayLook ? await method.verify(at, answer, pending) : ({ ok: false, why: 'too-many' } as const)
+  const verdict = mayLook ? await settled(at, method, answer, pending) : ({ ok: false, why: 'too-many' } as const)
   const failures = failuresOf(at, standing)
   if (!verdict.ok) fail(at, method.name, verdict.why, door)
   // A guess that came too fast counts like a wrong one; where the account is closed already, none counts any more.
-  if (!verdict.ok && isOpen) chargeFailure(at, failures)
+  // That nobody could say whether it was right is no failure of whoever asked.
+  if (!verdict.ok && isOpen && verdict.why !== 'unavailable') chargeFailure(at, failures)
   if (!verdict.ok && at.pool.settings.risk.high === 'refuse') await tellOfRefusal(at, false)
   if (!verdict.ok) scene.services.metrics.signIn(verdict.why, method.name)
   return { ...verdict, failures }
+}
+
+/** What became of a try; a right answer is somebody's, who has been made a user by it where they come from outside. */
+export type Tried =
+  | (Extract<Verdict, { ok: true }> & { known: Known })
+  | Extract<Verdict, { ok: false }>
+  | { ok: false; why: 'too-many' }
+
+const settled = async <Pending>(
+  at: Asking,
+  method: Method<Pending>,
+  answer: Record<string, string>,
+  pending: Pending,
+): Promise<Tried> => {
+  const verdict = await method.verify(at, answer, pending)
+  if (!verdict.ok) return verdict
+  const user = await at.home.settle(at.subject, verdict.evidence)
+  if (!user) return { ok: false, why: method.name === 'password' ? 'wrong' : 'expired' }
+  return { ...verdict, known: { is: 'user', identifier: at.subject.identifier, user } }
 }
 
 /**

@@ -1,18 +1,26 @@
+import { z } from 'zod'
 import type { Db } from '../db/connect.ts'
+import { issuerOf } from '../directory/address.ts'
 import * as audit from '../directory/audit.ts'
 import * as credentials from '../directory/credentials.ts'
 import { type Identifier, readIdentifier } from '../directory/identifiers.ts'
 import { hostOf, type Note, post } from '../directory/outbox.ts'
 import { passwordPolicyOf } from '../directory/pool-settings.ts'
-import type { Pool } from '../directory/pools.ts'
+import { type Pool, staysElsewhere } from '../directory/pools.ts'
 import * as users from '../directory/users.ts'
+import { identifier as identifierSchema } from './attempt.ts'
 import * as challenges from './challenges.ts'
 import { identifierError, type Word } from './form.ts'
 import { knowDevice } from './known-device.ts'
 import { forgive } from './limits.ts'
+import { told } from './methods/sent-code.ts'
+import { type Outsider, outsider } from './outsider.ts'
 import { heldBy, refusePassword, refuseUsed } from './passwords.ts'
+import { openPool } from './pools/index.ts'
 import type { Scene } from './scene.ts'
 import { allow, countMail, isNumber, sendsTexts, sendsTo, sentTooOften } from './sending.ts'
+import { findSummoned } from './summons.ts'
+import { passwordElsewhere } from './verdicts.ts'
 
 /** What a recovery is bound to besides the account: the browser that began it. */
 type Browser = string
@@ -33,20 +41,26 @@ export const begin = async (
   const { services } = scene
   const identifier = readIdentifier(typed, pool.settings.identifiers, pool.settings.default_country)
   if (!identifier) return { error: identifierError(typed, pool.settings.identifiers) }
+  if (staysElsewhere(pool)) return { alert: passwordElsewhere }
   const found = await users.findByIdentifier(services.db, pool.id, identifier)
   const user = found?.status === 'active' ? found : undefined
+  const guest = await openPool(pool, services).seek(identifier, found)
+  const known = user?.identifiers ?? (guest && told(guest))
   const channel = isTexted(services, pool, identifier) ? 'sms' : 'email'
-  const address = user && addressOf(services, pool, user, identifier)
+  const address = known && addressOf(services, pool, known, identifier)
   const wanted = { channel, asked: identifier.value, to: address, userId: user?.id } as const
   const allowed = await allow(scene, pool, wanted)
   if (!allowed) return { alert: sentTooOften }
-  const challenge = await send(scene, pool, { identifier, browser, userId: user?.id, to: allowed.to })
+  const challenge = await send(scene, pool, { identifier, browser, userId: user?.id, guest, to: allowed.to })
   return { identifier, challenge }
 }
 
 /** Whether a code for what was typed goes out as a text message, whoever goes by it. */
-export const isTexted = (services: Scene['services'], pool: Pool, { kind, value }: Identifier): boolean =>
-  kind === 'mobile' && takesTexts(services, pool) && sendsTo(pool, value)
+export const isTexted = (
+  services: Scene['services'],
+  pool: Pool,
+  { kind, value }: Pick<Identifier, 'kind' | 'value'>,
+): boolean => kind === 'mobile' && takesTexts(services, pool) && sendsTo(pool, value)
 
 /** A phone that sets the password and is the second factor as well would be both (security.md 34, 40). */
 const takesTexts = (services: Scene['services'], { settings }: Pool): boolean =>
@@ -61,14 +75,14 @@ const takesTexts = (services: Scene['services'], { settings }: Pool): boolean =>
 const addressOf = (
   services: Scene['services'],
   pool: Pool,
-  { identifiers }: users.User,
+  known: readonly Pick<users.User['identifiers'][number], 'kind' | 'value' | 'verified'>[],
   asked: Identifier,
 ): string | undefined => {
-  const reached = identifiers.filter(({ kind }) => kind !== 'username')
+  const reached = known.filter(({ kind }) => kind !== 'username')
   const proven = reached.filter(({ verified }) => verified)
   const mails = (proven.length > 0 ? proven : reached).filter(({ kind }) => kind === 'email')
   const numbers = proven.filter((one) => isTexted(services, pool, one))
-  const typed = ({ value }: Identifier) => value === asked.value
+  const typed = ({ value }: Pick<Identifier, 'value'>) => value === asked.value
   if (asked.kind === 'email') return mails.find(typed)?.value
   if (isTexted(services, pool, asked)) return numbers.find(typed)?.value
   return (mails[0] ?? (asked.kind === 'username' ? numbers[0] : undefined))?.value
@@ -78,21 +92,23 @@ interface Sending {
   identifier: Identifier
   browser: Browser
   userId: string | undefined
+  /** Whom only the pool's source knows. */
+  guest: Outsider | undefined
   to: string | undefined
 }
 
-const send = (scene: Scene, pool: Pool, { identifier, browser, userId, to }: Sending): Promise<string> =>
+const send = (scene: Scene, pool: Pool, { identifier, browser, userId, guest, to }: Sending): Promise<string> =>
   scene.services.db.transaction().execute(async (trx) => {
     const { services, workspace } = scene
     const wanted = {
       purpose: 'recover',
       boundTo: boundTo(scene, identifier, browser),
       userId,
-      data: { address: to ?? null },
+      data: { address: to ?? null, ...(guest ? { guest, identifier } : {}) },
       link: true,
     } as const
     const { id, code, token } = await challenges.issue(trx, services, pool, wanted)
-    const link = `${services.config.publicUrl}/w/${workspace.slug}/recover?token=${token}`
+    const link = `${issuerOf(services.config, workspace)}/recover?token=${token}`
     const minutes = Math.round(pool.settings.code_policy.lifetime_seconds / 60)
     await post(trx, scene, to === undefined ? undefined : codeNote(scene, to, { code, link, minutes }))
     return id
@@ -125,7 +141,7 @@ export const sendLink = async (
   const data = { address: address.value }
   const wanted = { purpose: 'recover', boundTo: ['operator'], userId: user.id, data, link: true } as const
   const { token } = await challenges.issue(db, services, pool, wanted)
-  const link = `${services.config.publicUrl}/w/${workspace.slug}/recover?token=${token}`
+  const link = `${issuerOf(services.config, workspace)}/recover?token=${token}`
   const minutes = Math.round(pool.settings.code_policy.lifetime_seconds / 60)
   const note = { to: address.value, channel: 'email', template: 'reset', values: { link, minutes } } as const
   await post(db, { services, workspace, lang }, note)
@@ -149,14 +165,15 @@ export const completeByCode = async (
   const tried = { id: recovery.challenge, purpose: 'recover', boundTo: boundHere, code } as const
   const answered = await challenges.answer(services.db, services, pool.id, tried)
   if (answered.is !== 'right') return answered.is
-  if (answered.userId === undefined) return 'over'
-  const used = await refuseUsedBy(scene, pool, answered.userId, chosen)
+  const userId = answered.userId ?? (await comeOver(scene, pool, answered.data))
+  if (userId === undefined) return 'over'
+  const used = await refuseUsedBy(scene, pool, userId, chosen)
   if (used) {
     // Only the code proves who may hear of it; they get it back, with one try less.
     await challenges.reopen(services.db, pool.id, recovery.challenge, answered.at)
     return { weak: used }
   }
-  await reset(scene, pool, answered.userId, answered.data, passwordHash)
+  await reset(scene, pool, userId, answered.data, passwordHash)
   return 'done'
 }
 
@@ -169,17 +186,59 @@ export const completeByLink = async (
 ): Promise<'done' | 'over' | { weak: Word }> => {
   const { services } = scene
   const found = await challenges.findByToken(services.db, services, 'recover', token)
-  if (!found?.userId || found.poolId !== pool.id) return 'over'
+  if (!found || !isSomebodys(found) || found.poolId !== pool.id) return 'over'
   const context = typeof found.data.address === 'string' ? [found.data.address] : []
-  const weak =
-    (await refusePassword(services, pool, { password: chosen.newPassword, context, warned: chosen.warned })) ??
-    (await refuseUsedBy(scene, pool, found.userId, chosen))
+  const wanted = { password: chosen.newPassword, context, warned: chosen.warned }
+  const bad = await refusePassword(services, pool, wanted)
+  if (bad) return { weak: bad }
+  const whose = await ownerOf(services, pool, found)
+  const weak = whose.userId ? await refuseUsedBy(scene, pool, whose.userId, chosen) : undefined
   if (weak) return { weak }
   const passwordHash = await services.passwords.hash(chosen.newPassword)
   const consumed = await challenges.consumeToken(services.db, services, 'recover', token)
-  if (!consumed?.userId) return 'over'
-  await reset(scene, pool, consumed.userId, consumed.data, passwordHash)
+  const userId = whose.userId ?? (consumed && (await comeOver(scene, pool, whose.data)))
+  if (!consumed || userId === undefined) return 'over'
+  await reset(scene, pool, userId, consumed.data, passwordHash)
   return 'done'
+}
+
+/** Whether a link is anybody's: a user's, or somebody's whom only the pool's source knows. */
+export const isSomebodys = ({ userId, data }: { userId: string | null; data: Record<string, unknown> }): boolean =>
+  userId !== null || data.guest !== undefined || data.summoned !== undefined
+
+const summons = z.object({ summoned: identifierSchema, address: z.string() })
+
+/** Whose a link is. A link that was good for days says nothing of who is at the source: that is asked as it is followed. */
+const ownerOf = async (
+  services: Scene['services'],
+  pool: Pool,
+  { userId, data }: { userId: string | null; data: Record<string, unknown> },
+): Promise<{ userId: string | undefined; data: Record<string, unknown> }> => {
+  const read = summons.safeParse(data)
+  if (userId !== null || !read.success) return { userId: userId ?? undefined, data }
+  const { summoned: identifier, address } = read.data
+  if (staysElsewhere(pool)) return { userId: undefined, data: {} }
+  const found = await findSummoned(services, pool, { identifier, address })
+  if (!found) return { userId: undefined, data: {} }
+  return 'userId' in found
+    ? { userId: found.userId, data }
+    : { userId: undefined, data: { ...found, identifier, address } }
+}
+
+const kept = z.object({ guest: outsider, identifier: identifierSchema, address: z.string() })
+
+/** Makes a user of whom only the pool's source knew, and who has just proven an address of theirs. */
+const comeOver = async (
+  { services }: Scene,
+  pool: Pool,
+  data: Record<string, unknown>,
+): Promise<string | undefined> => {
+  const read = kept.safeParse(data)
+  if (!read.success) return undefined
+  const { guest, identifier: asked, address } = read.data
+  const subject = { is: 'guest', identifier: asked, outsider: guest } as const
+  const user = await openPool(pool, services).settle(subject, { arrival: { outsider: guest, proven: address } })
+  return user?.id
 }
 
 /** A pool that remembers passwords lets nobody go back to one. */
@@ -212,6 +271,7 @@ const reset = (
     await users.verifyIdentifier(trx, now, poolId, proven)
     const { history } = passwordPolicyOf(settings)
     await credentials.setPassword(trx, now, poolId, userId, passwordHash, { history })
+    await users.takeOver(trx, now, poolId, userId)
     await users.endEverything(trx, poolId, userId)
     await challenges.endAll(trx, now, poolId, userId)
     await forgive(trx, poolId, userId)

@@ -8,7 +8,9 @@ import * as users from '../directory/users.ts'
 import type { Attempt } from './attempt.ts'
 import * as challenges from './challenges.ts'
 import { faultWord, identifierError, type Word } from './form.ts'
+import type { Outsider } from './outsider.ts'
 import { refusePassword } from './passwords.ts'
+import { openPool } from './pools/index.ts'
 import type { Scene } from './scene.ts'
 import { allow, provable, sendsTo, sentTooOften } from './sending.ts'
 
@@ -72,6 +74,7 @@ export const verify = async (
   } as const
   const { is } = await challenges.answer(services.db, services, pool.id, tried)
   const { userId } = registration
+  if (is === 'right' && registration.guest) return comeOver(scene, pool, registration, registration.guest)
   if (is !== 'right' || userId === undefined) return is === 'wrong' ? 'wrong' : 'over'
   return services.db.transaction().execute(async (trx) => {
     const now = services.clock.now()
@@ -85,31 +88,67 @@ export const verify = async (
   })
 }
 
-const begin = (
+/** Brings somebody over whom the pool's source knows by the address that they registered with, and have now proven. */
+const comeOver = async (
+  { services, workspace, client }: Scene,
+  pool: Pool,
+  { identifier, profile, passwordHash }: Registration,
+  outsider: Outsider,
+): Promise<'active' | 'over'> => {
+  const subject = { is: 'guest', identifier, outsider } as const
+  const arrival = { outsider, proven: identifier.value, passwordHash }
+  const user = await openPool(pool, services).settle(subject, { arrival })
+  if (!user) return 'over'
+  const at = services.clock.now()
+  const about = { workspaceId: workspace.id, poolId: pool.id, userId: user.id, clientId: client?.id }
+  await services.db.transaction().execute(async (trx) => {
+    // What their source knows of them goes before what was typed.
+    await users.fillProfile(trx, at, pool.id, user.id, profile)
+    await audit.record(trx, at, about, { type: 'user.registered', data: { identifier_kind: identifier.kind } })
+  })
+  return 'active'
+}
+
+const begin = async (
+  scene: Scene,
+  attempt: Attempt,
+  pool: Pool,
+  wanted: Pick<Registration, 'identifier' | 'profile' | 'passwordHash'>,
+): Promise<Registration> => {
+  const { services } = scene
+  const found = await users.findByIdentifier(services.db, pool.id, wanted.identifier)
+  const guest = await openPool(pool, services).seek(wanted.identifier, found)
+  return send(scene, attempt, pool, wanted, guest)
+}
+
+const send = (
   scene: Scene,
   attempt: Attempt,
   pool: Pool,
   { identifier, profile, passwordHash }: Pick<Registration, 'identifier' | 'profile' | 'passwordHash'>,
+  guest: Outsider | undefined,
 ): Promise<Registration> =>
   scene.services.db.transaction().execute(async (trx) => {
     const { services } = scene
     const now = services.clock.now()
-    const made = await users.create(trx, now, pool.id, { identifier, status: 'new', verified: false })
-    const owner = made ? undefined : await users.findByIdentifier(trx, pool.id, identifier)
+    const made = guest
+      ? undefined
+      : await users.create(trx, now, pool.id, { identifier, status: 'new', verified: false })
+    const owner = made || guest ? undefined : await users.findByIdentifier(trx, pool.id, identifier)
     // Somebody who never proved the address has no claim to it; whoever does first gets it.
     const userId = made ?? (owner?.status === 'new' ? owner.id : undefined)
     const binding = boundTo(scene, attempt, { identifier })
     const { id, code } = await challenges.issue(trx, services, pool, { purpose: 'register', boundTo: binding, userId })
     const minutes = Math.round(pool.settings.code_policy.lifetime_seconds / 60)
-    const values: Record<string, string | number> = userId ? { code, minutes } : {}
-    const template = userId ? 'register-code' : 'register-taken'
+    const values: Record<string, string | number> = userId || guest ? { code, minutes } : {}
+    const template = userId || guest ? 'register-code' : 'register-taken'
     const to = identifier.value
     const note: Note =
       identifier.kind === 'mobile'
         ? { to, channel: 'sms', template, host: hostOf(services), values }
         : { to, channel: 'email', template, values }
     await post(trx, scene, note)
-    return { identifier, profile, passwordHash, userId, challenge: id }
+    return { identifier, profile, passwordHash, userId, guest, challenge: id }
   })
 
 const mayRegister = async (scene: Scene, pool: Pool, { kind, value }: Identifier): Promise<boolean> => {

@@ -8,12 +8,14 @@ import type { Services } from '../services.ts'
 export interface Scene {
   services: Services
   workspace: Workspace
-  client: Pick<Client, 'id' | 'metadata'> | undefined
+  client: Pick<Client, 'id' | 'metadata' | 'registeredBy'> | undefined
   lang: string
   ip: string
   work: Work
   /** How surely the client wants people to be known, where it said. */
   acr?: WantedAcr | undefined
+  /** What else the client asks for, as scripts are told. */
+  asked?: { scopes: string[]; resource: string[] } | undefined
   /** The browser's own memory, where there is a browser. */
   cookies?: Cookies | undefined
   /** How the browser describes itself (RFC 9110 section 10.1.5): enough to name a passkey by, and for nothing else. */

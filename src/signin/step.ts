@@ -4,11 +4,15 @@ import type { Policy, Way } from './policy.ts'
 import { acrOf, amrOf, kindsOf } from './strength.ts'
 
 /** A page that a link asks to see; looking changes nothing. */
-export type View = 'identify' | 'register' | 'another' | 'recover' | 'choose'
+export type View = 'identify' | 'register' | 'another' | 'recover' | 'choose' | 'departing' | 'depart'
 
 export type Step =
   | { do: 'closed' }
   | { do: 'choose'; pools: string[] }
+  /** They prove elsewhere who they are. */
+  | { do: 'depart' }
+  /** Who came from an upstream may have an account here already. */
+  | { do: 'link' }
   | { do: 'identify' }
   | { do: 'register' }
   | { do: 'verify' }
@@ -23,6 +27,12 @@ export type Step =
   /** What is asked for cannot be reached by this person. */
   | { do: 'unmet' }
   | { do: 'change-password' }
+  /** The operator's script has to run; no page. */
+  | { do: 'script' }
+  /** The operator's application has its turn; no page of ours. */
+  | { do: 'application' }
+  /** The operator's script or application does not let them in. */
+  | { do: 'denied'; reason?: string; cancelled?: true }
   | { do: 'finish'; amr: string[]; acr: Acr }
 
 /** The only place that decides what comes next. Pure: pages draw the answer, and no step names another. */
@@ -34,6 +44,8 @@ export const nextStep = (attempt: Attempt, policy: Policy, view?: View): Step =>
   if (more === 'enough') return afterProofs(attempt, policy)
   if (view === 'choose' && policy.pools.length > 1) return { do: 'choose', pools: policy.pools }
   if (!chosen && !(policy.homeRealm && !identifier)) return { do: 'choose', pools: policy.pools }
+  if (attempt.arrival && !attempt.arrival.linking) return { do: 'link' }
+  if (policy.away && (proofs.length === 0 || view === 'identify')) return { do: 'depart' }
   if (view === 'identify' || (!view && attempt.draft?.view === 'identify')) return { do: 'identify' }
   if (more) return more
   if (policy.registration && (view === 'register' || (!view && attempt.draft?.view === 'register'))) {
@@ -48,14 +60,28 @@ export const nextStep = (attempt: Attempt, policy: Policy, view?: View): Step =>
   return { do: 'prove', method: chosenOf(attempt.method, policy.methods) ?? '', methods: policy.methods }
 }
 
-const afterProofs = ({ proofs, evidence, codes, codesLeft, passkeys }: Attempt, { offersPasskey }: Policy): Step => {
+const afterProofs = (attempt: Attempt, policy: Policy): Step => {
+  const { proofs, evidence, codes, codesLeft, passkeys } = attempt
+  const { offersPasskey } = policy
   if (codes !== undefined || codesLeft !== undefined) return { do: 'recovery-codes' }
   if (evidence.mustChange) return { do: 'change-password' }
   const gotOne = proofs.some(({ method }) => method === 'passkey')
   if (offersPasskey && passkeys === 'able' && !gotOne)
     return { do: 'enrol', method: 'passkey', methods: ['passkey'], optional: true }
-  return { do: 'finish', amr: amrOf(proofs), acr: acrOf(proofs) }
+  return afterAuthentication(attempt, policy) ?? { do: 'finish', amr: amrOf(proofs), acr: acrOf(proofs) }
 }
+
+/** What the operator wants besides: their script first, which runs once, then their application. */
+const afterAuthentication = ({ script, application }: Attempt, { after }: Policy): Step | undefined => {
+  if (script?.is === 'denied') return denied(script.reason)
+  if (after?.script && !script) return { do: 'script' }
+  if (application?.is === 'denied')
+    return application.cancelled ? { do: 'denied', cancelled: true } : denied(application.reason)
+  const goes = script ? script.redirect : after?.application
+  return goes && application?.is !== 'passed' ? { do: 'application' } : undefined
+}
+
+const denied = (reason: string | undefined): Step => ({ do: 'denied', ...(reason === undefined ? {} : { reason }) })
 
 /** What has to be proven besides what was. The pool's second factor comes first, then what the client wants. */
 const nextProof = (attempt: Attempt, policy: Policy, view: View | undefined): Step | 'enough' => {

@@ -14,7 +14,7 @@ export const strongestOf = (scene: Scene, pool: Pool, user: User): Acr => {
   const [identifier] = user.identifiers.filter(({ verified }) => verified).concat(user.identifiers)
   if (!identifier) return acrOf([])
   const at = { scene, pool, subject: { is: 'user', identifier, user } } as const
-  const second = new Set<string>(second_factor === 'off' ? [] : second_factors)
+  const second = new Set<string>(second_factor === 'off' && !user.secondFactorDue ? [] : second_factors)
   const has = (name: string) => getMethod(name).offered(at)
   const usable = [...new Set([...sign_in_methods, ...second])].filter(has)
   const mayFollow = (first: string, then: string) =>

@@ -5,7 +5,7 @@ import type { Word } from './form.ts'
 import { windowMinutes } from './limits.ts'
 import type { Asking, Method, Verdict } from './methods/method.ts'
 import { tellOfFailure, tellOwner } from './notices.ts'
-import { proofOf } from './prove.ts'
+import { proofOf, type Tried } from './prove.ts'
 import { fewCodes } from './recovery-codes.ts'
 
 /** The attempt after a right answer: one proof more, and no question open. */
@@ -36,7 +36,7 @@ export const refused = async (
   { scene, attempt }: Stage,
   { pool, subject }: Asking,
   method: string,
-  why: 'wrong' | 'expired' | 'too-many',
+  why: Extract<Tried, { ok: false }>['why'],
 ): Promise<Attempt> => {
   const alert = alertOf(why, method)
   const knows = attempt.proofs.some(({ factors }) => factors.includes('knowledge'))
@@ -45,8 +45,13 @@ export const refused = async (
   return { ...attempt, alert, warned: true }
 }
 
+/** Said where a password is kept elsewhere for good, and can only be changed there. */
+export const passwordElsewhere: Word = { key: 'alert.password_elsewhere' }
+
 /** What an answer that was not taken is called. */
-export const alertOf = (why: 'wrong' | 'expired' | 'too-many', method: string): Word => {
+export const alertOf = (why: Extract<Tried, { ok: false }>['why'], method: string): Word => {
+  if (why === 'unavailable') return { key: 'alert.source_unavailable' }
+  if (why === 'elsewhere') return passwordElsewhere
   if (why === 'too-many') return { key: 'alert.too_many', values: { minutes: windowMinutes('account') } }
   if (why === 'expired') return { key: method === 'passkey' ? 'alert.passkey_expired' : 'alert.code_expired' }
   const known: Record<string, string> = {

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { system } from '../../directory/audit.ts'
 import { type ClientMetadata, refuseMisfits } from '../../directory/client-metadata.ts'
+import { hasSecret, needsSecretItself } from '../../directory/client-protocol.ts'
 import * as clients from '../../directory/clients.ts'
 import { adminSlug, type WorkspaceRecord } from '../../directory/workspaces.ts'
 import { sha256 } from '../../platform/secrets.ts'
@@ -48,7 +49,8 @@ export const clientKind: Kind<Fields, Row> = {
     for (const workspace of workspaces.values()) {
       if (reach && !reach.workspaces.has(workspace.slug)) continue
       const own = await clients.list(db, workspace.id, all)
-      found.push(...own.map((client) => ({ workspace, client })))
+      const ours = own.filter(({ registeredBy }) => registeredBy === 'operator')
+      found.push(...ours.map((client) => ({ workspace, client })))
     }
     return found.filter(({ workspace, client }) => !isOwn(config, workspace.slug, client.id))
   },
@@ -69,12 +71,12 @@ export const clientKind: Kind<Fields, Row> = {
     return { ...remarks, faults: [...(remarks.faults ?? []), ...referenceFaults(scene, wished)] }
   },
   async create(scene, wished) {
-    const { db, at, variable, workspaces } = scene
+    const { db, at, variable, workspaces, keyring } = scene
     const { workspace, status, client_secret, ...rest } = wished
     const { id: workspaceId } = named(workspaces, workspace)
     const { client_id: id, ...metadata } = { ...rest, connections: idsOf(scene, wished) }
     const secret = client_secret && variable(client_secret.env)
-    await clients.register(db, at, workspaceId, { id, ...metadata, ...(secret ? { secret } : {}) }, system)
+    await clients.register(db, at, workspaceId, { id, ...metadata, keyring, ...(secret ? { secret } : {}) }, system)
     const before = status === 'active' ? undefined : await clients.find(db, workspaceId, id)
     if (before) await clients.update(db, at, { workspaceId, before, status, ...metadata }, system)
   },
@@ -83,15 +85,24 @@ export const clientKind: Kind<Fields, Row> = {
     return { ...clientKind.tell(scene, row), ...(env ? { client_secret: { env } } : {}) }
   },
   async update(scene, row, wished, changed) {
-    const { db, at } = scene
+    const { db, at, keyring } = scene
     const { workspace, client } = row
     const workspaceId = workspace.id
     const { workspace: _w, client_id: _c, client_secret: _s, ...fields } = wished
     const kept = partOf(client.metadata, false)
     const secret = newSecret(scene, client, wished)
-    const changing = { workspaceId, before: client, ...kept, ...fields, connections: idsOf(scene, wished), secret }
+    const changing = {
+      workspaceId,
+      before: client,
+      ...kept,
+      ...fields,
+      connections: idsOf(scene, wished),
+      secret,
+      keyring,
+    }
     const before = changed.size > 0 ? (await clients.update(db, at, changing, system)).client : client
-    if (secret && client.secretHash) await clients.rotateSecret(db, at, { workspaceId, before }, system, secret)
+    if (secret && client.secretHash && before.secretHash !== sha256(secret))
+      await clients.rotateSecret(db, at, { workspaceId, before, keyring }, system, secret)
   },
   remove: ({ db, at }, { workspace, client }) =>
     clients.remove(db, at, { workspaceId: workspace.id, before: client }, system),
@@ -130,9 +141,9 @@ const idsOf = (scene: Scene, wished: Fields): string[] | null =>
 
 const secretRemarks = (scene: Scene, client: clients.Client | undefined, wished: Fields): Remarks => {
   const env = wished.client_secret?.env
-  if (wished.token_endpoint_auth_method === 'none')
+  if (!hasSecret(wished.token_endpoint_auth_method))
     return env ? refuse('A client that does not authenticate has no secret') : {}
-  const known = client?.secretHash
+  const known = client && knownOf(client, wished)
   if (!env) return known ? {} : refuse(`It needs a secret: write { env: ${variableOf(wished)} }`)
   const { value, detail } = lookUp(scene, env)
   if (detail) return refuse(detail)
@@ -154,8 +165,12 @@ const lookUp = ({ variable }: Scene, env: string): { value?: string | undefined;
 
 const newSecret = (scene: Scene, client: clients.Client, wished: Fields): string | undefined => {
   const { value } = wished.client_secret ? lookUp(scene, wished.client_secret.env) : {}
-  return value && client.secretHash !== sha256(value) ? value : undefined
+  return value && knownOf(client, wished) !== sha256(value) ? value : undefined
 }
+
+/** The hash of the secret that a client goes on with; null where it begins to sign with one, and none is kept. */
+const knownOf = ({ secretHash, sealedSecret }: clients.Client, wished: Fields): string | null =>
+  needsSecretItself(wished) && sealedSecret === null ? null : secretHash
 
 const refuse = (detail: string): Remarks => ({ faults: [{ pointer: '/client_secret', detail }] })
 

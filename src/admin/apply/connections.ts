@@ -22,8 +22,7 @@ export const connectionKind: Kind<Fields, connections.ConnectionRecord> = {
   schema,
   list: async ({ connections: found }) => [...found.values()],
   tell: (scene, record) => {
-    const { id: _i, workspaceId, poolId: _p, createdAt: _c, updatedAt: _u, ...fields } = record
-    return { workspace: slugOf(scene, workspaceId), ...fields }
+    return { workspace: slugOf(scene, record.workspaceId), pool: record.pool, ...connections.settingsOf(record) }
   },
   mayPrune: (scene, record) => !isOperators(scene, record),
   remark: (scene, record, wished) => ({

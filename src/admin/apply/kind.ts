@@ -22,7 +22,7 @@ export interface Tools {
   db: Db
   clock: Clock
   keyring: Keyring
-  config: Pick<Config, 'bootstrapClient'>
+  config: Pick<Config, 'bootstrapClient' | 'publicUrl'>
   /** A variable of the environment that a file may name. Throws for one that holds the program's own configuration. */
   variable(name: string): string | undefined
   /** Whether a pool may change in a way that users who are there conflict with. */

@@ -112,6 +112,8 @@ const reachOf = (records: ReadonlyMap<string, readonly WrittenRecord[]>): Reach 
       ...named('connections', 'workspace'),
       ...named('clients', 'workspace'),
       ...named('messages', 'workspace'),
+      ...named('resources', 'workspace'),
+      ...named('domains', 'workspace'),
     ]),
     pools: new Set([...named('pools', 'slug'), ...named('tenants', 'pool'), ...named('groups', 'pool')]),
   }

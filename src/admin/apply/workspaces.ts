@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { system } from '../../directory/audit.ts'
 import * as connections from '../../directory/connections.ts'
 import * as workspaces from '../../directory/workspaces.ts'
+import * as keyChanges from '../../oidc/key-changes.ts'
 import * as keys from '../../oidc/keys.ts'
 import * as resource from '../resources/workspaces.ts'
 import { all, countUsers, type Kind } from './kind.ts'
@@ -27,13 +28,15 @@ export const workspaceKind: Kind<Fields, workspaces.WorkspaceRecord> = {
   }),
   async create({ db, at, keyring }, { status, ...wished }) {
     const workspace = await workspaces.create(db, at, resource.splitSettings(wished), system)
-    await keys.generate(db, keyring, at, workspace.id)
+    await keys.generate(db, keyring, at, workspace.id, wished.keys.algorithms)
     if (status !== workspace.status)
       await workspaces.update(db, at, workspace, { ...resource.splitSettings(wished), status }, system)
   },
-  async update({ db, at }, workspace, { status, ...wished }) {
+  async update({ db, at, keyring }, workspace, { status, ...wished }) {
     const before = { ...workspace, connections: [] }
     await workspaces.update(db, at, before, { ...resource.splitSettings(wished), status }, system)
+    const change = { keyring, at, workspaceId: workspace.id, by: system }
+    await keyChanges.adjust(db, change, wished.keys.algorithms)
   },
   remove: ({ db, at }, workspace) => workspaces.remove(db, at, workspace, system),
   async touched({ db }, change) {

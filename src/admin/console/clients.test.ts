@@ -171,3 +171,33 @@ test('what the Spring snippet says is read as YAML', () => {
   assert.equal(registration.lido['redirect-uri'], "https://a.example/it's/back")
   assert.deepEqual(registration.lido.scope, ['openid', 'profile', 'email'])
 })
+
+test('a client of a profile is made by the form, with its public keys as JSON', async () => {
+  const key = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo', kid: 'one', use: 'sig' }
+  const fields = {
+    client_name: 'Bank',
+    client_id: 'bank',
+    redirect_uris: 'https://bank.example/cb',
+    token_endpoint_auth_method: 'private_key_jwt',
+    id_token_signed_response_alg: 'ES256',
+    profile: 'fapi2_security',
+  }
+  await fill(browser, `${at}/~new`, { ...fields, jwks: 'not JSON' })
+  assert.match(browser.page.html, /not JSON/)
+  assert.equal((await lido.call('GET', `${api}/bank`)).status, 404)
+  await fill(browser, `${at}/~new`, { ...fields, jwks: JSON.stringify({ keys: [{ ...key, d: 'private' }] }) })
+  assert.match(browser.page.html, /A private key is not for us/)
+  await fill(browser, `${at}/~new`, { ...fields, jwks: JSON.stringify({ keys: [key] }) })
+  const { body } = await lido.call('GET', `${api}/bank`)
+  assert.deepEqual(body.jwks, { keys: [key] })
+  assert.equal(body.client_secret, undefined)
+  await browser.get(`${at}/bank`)
+  assert.match(browser.page.html, /FAPI 2.0 Security Profile/)
+  assert.doesNotMatch(browser.page.html, /~rotate|LIDO_CLIENT_SECRET|client_secret:/)
+  await fill(browser, `${at}/bank/~edit`, { client_name: 'The bank' })
+  assert.deepEqual((await lido.call('GET', `${api}/bank`)).body, {
+    ...body,
+    client_name: 'The bank',
+    updated_at: (await lido.call('GET', `${api}/bank`)).body.updated_at,
+  })
+})

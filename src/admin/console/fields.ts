@@ -16,6 +16,10 @@ export interface Wording {
   emptyIsNull?: readonly string[]
   /** Fields that the form leaves out. */
   omit?: readonly string[]
+  /** Texts that are code, in as many lines as it takes. */
+  code?: readonly string[]
+  /** Objects that are written as JSON in one field, not as a field for each of their properties. */
+  whole?: readonly string[]
   /** Texts of several words between spaces that are chosen from options. */
   spaced?: readonly string[]
   /** How the fields stand together, in this order; what is not named stands where it would. */
@@ -172,6 +176,7 @@ const fieldOf = (leaf: Leaf, value: unknown, error: string | undefined, wording:
     case 'json':
       return { ...common, kind: 'textarea', raw: true, value: jsonOf(shown) }
     case 'text':
+      if (wording.code?.includes(name)) return { ...common, kind: 'textarea', raw: true, rows: 24, value: text }
       return { ...common, ...textKind(schema), value: text, ...lengthsOf(schema) }
   }
 }

@@ -123,6 +123,31 @@ test('reads NDJSON by the name of the file, and no other', async () => {
   assert.match(other.html, /id="error-file">Its name ends with neither/)
 })
 
+test('takes another system’s file as it is, and tells what was left out of it', async () => {
+  await owner.get(`${imports}/~new`)
+  const text = JSON.stringify([
+    { user_id: '1', email: 'auth0@example.org', given_name: 'Ada', user_metadata: { theme: 'dark' } },
+    { email: 'md4@example.org', custom_password_hash: { algorithm: 'md4', hash: { value: 'x' } } },
+  ])
+  const fields = { dry_run: 'true', on_duplicate: 'skip', preset: 'auth0', columns: '' }
+  const unsaid = await upload(owner, { name: 'users.json', text, fields: { ...fields, preset: '' } })
+  assert.equal(unsaid.status, 422)
+  assert.match(unsaid.html, /id="error-file">Its name .* say whose JSON it is/)
+  const { to } = await upload(owner, { name: 'users.json', text, fields })
+  const html = await finish(to)
+  assert.match(html, /<dt>From<\/dt><dd>Auth0</)
+  assert.match(html, /<code dir="auto">user_metadata\.theme<\/code><span class="soft">1 row</)
+  assert.match(
+    html,
+    /<th scope="row" class="count">2<\/th><td><div>The hash algorithm &quot;md4&quot; is not supported/,
+  )
+  await owner.get(owner.link('Run it for real'))
+  assert.match(owner.page.html, /<option value="auth0" selected/)
+  const odd = await upload(owner, { text: 'email\na@example.org', fields: { ...fields, preset: 'okta' } })
+  assert.equal(odd.status, 422)
+  assert.match(odd.html, /name="preset"/)
+})
+
 test('says what is wrong at the form, and keeps what was chosen', async () => {
   await owner.get(`${imports}/~new`)
   const before = await list()
@@ -216,6 +241,14 @@ test('hands out every user as a file, with hashes only from the page that warns'
   assert.match(owner.page.headers.get('Content-Type') ?? '', /ndjson/)
   await owner.post(`${exports}/~hashes`, { csrf, format: 'ndjson' })
   assert.match(owner.page.html, /argon2id/)
+  await owner.post(`${exports}/~hashes`, { csrf, format: 'auth0' })
+  assert.match(owner.page.headers.get('Content-Disposition') ?? '', /filename="guests\.auth0\.json"/)
+  assert.match(owner.page.html, /custom_password_hash/)
+  await owner.post(`${exports}/~download`, { csrf, format: 'cognito' })
+  assert.match(owner.page.html, /^cognito:username,/)
+  await owner.get(`${exports}/~hashes`)
+  assert.match(owner.page.html, /<option value="keycloak">/)
+  assert.doesNotMatch(owner.page.html, /<option value="cognito">/)
   await owner.post(`${exports}/~download`, { format: 'csv' })
   assert.equal(owner.page.status, 403)
   await owner.get(`${exports}/~download`)

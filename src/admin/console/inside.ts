@@ -39,7 +39,7 @@ export const screenIn = (
     { title: String(pool.name), href: base },
     ...(above ? [list, ...above] : []),
   ]
-  return { show: { ...rest, status, crumbs, values: { tabs: tabsOf(base, visit, section), ...values } } }
+  return { show: { ...rest, status, crumbs, values: { tabs: tabsOf(base, visit, section, pool), ...values } } }
 }
 
 type Section = keyof typeof sections
@@ -50,13 +50,14 @@ const sections = {
   invitations: { title: 'Invitations', route: 'listInvitations' },
   imports: { title: 'Imports', route: 'listImports' },
   exports: { title: 'Exports', route: 'exportUsers' },
+  migration: { title: 'Migration', route: 'getMigration' },
 }
 
-/** The ways from one part of a pool to the others; the pool's own page comes first. */
-export const tabsOf = (base: string, visit: Visit, section?: Section) => [
+/** The ways from one part of a pool to the others; the pool's own page comes first. Only an external pool has a migration. */
+export const tabsOf = (base: string, visit: Visit, section?: Section, pool?: Json) => [
   { title: 'Overview', href: base, here: section === undefined },
   ...Object.entries(sections)
-    .filter(([, { route }]) => allows(visit, route))
+    .filter(([name, { route }]) => allows(visit, route) && (name !== 'migration' || Boolean(pool?.source)))
     .map(([name, { title }]) => ({ title, href: `${base}/${name}`, here: name === section })),
 ]
 

@@ -24,7 +24,8 @@ export const leavesOf = (schema: Json, path: string[], wording: Wording): Leaf[]
     const at = [...path, name]
     if (wording.omit?.includes(at.join('.'))) return []
     const inner = withoutNull(property)
-    if (inner.type === 'object' && inner.properties) return leavesOf(inner, at, wording)
+    const apart = inner.type === 'object' && inner.properties && !wording.whole?.includes(at.join('.'))
+    if (apart) return leavesOf(inner, at, wording)
     const needed = required.includes(name) && property.default === undefined
     const placed = { path: at, schema: { ...property, ...inner }, required: needed, nullable: isNullable(property) }
     return [leafOf(placed, wording)]

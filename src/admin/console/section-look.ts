@@ -36,7 +36,7 @@ export const show = async (section: Section, visit: Visit): Promise<Outcome> => 
     one: section.one,
     facts: factsOf(item),
     groups: section.facts?.(item, visit) ?? [],
-    tabs: section.tabs?.(visit) ?? [],
+    tabs: section.tabs?.(visit, item) ?? [],
     loss: section.loss?.(item) ?? '',
     here,
     edit: routes.update && allows(visit, routes.update) ? `${here}/~edit` : null,

@@ -45,7 +45,7 @@ export interface Section {
   /** The same for changing. */
   changed?(visit: Visit, told: Told): Outcome | undefined
   /** The ways to what belongs together with these; drawn above the list and the page of one. */
-  tabs?(visit: Visit): Tab[]
+  tabs?(visit: Visit, item?: Json): Tab[]
   /** The page of one in words: its facts in groups; every field as the API names it unless told. */
   facts?(item: Json, visit: Visit): FactGroup[]
   /** Whether one can go at all; all can unless told. */

@@ -94,6 +94,10 @@ test('pools are connected in order; one that is connected is not offered again',
     domains: ['a.example', 'b.example'],
     amr: null,
     mapping: { department: 'metadata.department' },
+    reload_claims_at_refresh: false,
+    context_cache_seconds: null,
+    post_authentication_script: null,
+    post_authentication_application: null,
     enabled: true,
   })
   await browser.get(`${at}/~new`)
@@ -125,12 +129,32 @@ test('keys are shown by what they do, and changed over one algorithm at a time',
   assert.match(browser.page.alert ?? '', /New keys sign from/)
 })
 
+test('a key that leaked is revoked, and another one signs in its place', async () => {
+  const at = '/console/workspaces/acme/keys'
+  await browser.get(at)
+  const href = browser.page.html.match(/href="([^"]+)">Revoke RS256 /)?.[1]
+  assert(href)
+  await browser.get(href)
+  const csrf = csrfOf(browser.page.html)
+  await browser.post(href, {})
+  assert.equal(browser.page.status, 403)
+  await browser.post(href, { csrf })
+  assert.match(browser.page.html, /The key is withdrawn/)
+  assert.doesNotMatch(browser.page.html, new RegExp(href))
+  assert.equal(browser.page.html.match(/Signs now/g)?.length, 4)
+  await browser.post(href, { csrf })
+  assert.match(browser.page.alert ?? '', /withdrawn already/)
+  const viewer = await openConsole(lido, { role: 'viewer' })
+  await viewer.get(href)
+  assert.equal(viewer.page.status, 403)
+})
+
 test('a viewer sees it all, and is offered and allowed no change', async () => {
   const viewer = await openConsole(lido, { role: 'viewer' })
   for (const at of ['', '/connections', '/keys', '/clients']) {
     await viewer.get(`/console/workspaces/acme${at}`)
     assert.equal(viewer.page.status, 200)
-    assert.doesNotMatch(viewer.page.html, /~new|~edit|~delete|~rotate/)
+    assert.doesNotMatch(viewer.page.html, /~new|~edit|~delete|~rotate|~revoke/)
   }
   for (const path of ['/~edit', '/connections/~new', '/clients/~new', '/keys/~rotate']) {
     await viewer.get(`/console/workspaces/acme${path}`)

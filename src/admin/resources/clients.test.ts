@@ -174,13 +174,47 @@ test('refuses what does not fit together, and what does not work', async () => {
   assert.deepEqual(await faults({ ...web, resources: { 'https://api.example/#a': [] } }), [
     '/resources/https:~1~1api.example~1#a',
   ])
-  const unknown = { backchannel_logout_uri: 'https://web.example/out', client_secret: 'mine', secret_hash: 'x' }
+  assert.deepEqual(await faults({ ...web, backchannel_logout_uri: 'http://web.example/out' }), [
+    '/backchannel_logout_uri',
+  ])
+  assert.deepEqual(await faults({ ...web, initiate_login_uri: 'http://web.example/in' }), ['/initiate_login_uri'])
+  const unknown = { frontchannel_logout_uri: 'https://web.example/out', client_secret: 'mine', secret_hash: 'x' }
   assert.deepEqual(
     await faults({ ...web, ...unknown }),
     Object.keys(unknown)
       .map((name) => `/${name}`)
       .sort(),
   )
+})
+
+test('says what each grant type needs', async () => {
+  const [device, exchange, ciba] = [
+    'urn:ietf:params:oauth:grant-type:device_code',
+    'urn:ietf:params:oauth:grant-type:token-exchange',
+    'urn:openid:params:grant-type:ciba',
+  ]
+  const client_name = 'Grants'
+  const open = { token_endpoint_auth_method: 'none' }
+  await make({ client_name, grant_types: [device, 'refresh_token'], ...open })
+  const policy = { resources: [resource], subjects: 'any' }
+  const api = { resources: { [resource]: ['things:read'] } }
+  await make({ client_name, grant_types: [exchange], ...api, token_exchange: policy })
+  await make({ client_name, grant_types: [ciba], backchannel_token_delivery_mode: 'poll' })
+  const wrong: [object, string][] = [
+    [{ grant_types: [exchange] }, '/token_exchange'],
+    [{ grant_types: [device], token_exchange: policy, ...api }, '/token_exchange'],
+    [{ grant_types: [exchange], token_exchange: policy }, '/token_exchange'],
+    [{ grant_types: [exchange], ...api, token_exchange: { ...policy, delegation: false } }, '/token_exchange'],
+    [{ grant_types: [exchange], ...api, token_exchange: policy, ...open }, '/token_endpoint_auth_method'],
+    [{ grant_types: [ciba] }, '/backchannel_token_delivery_mode'],
+    [{ grant_types: [device], backchannel_token_delivery_mode: 'poll' }, '/backchannel_token_delivery_mode'],
+    [{ grant_types: [ciba], backchannel_token_delivery_mode: 'ping' }, '/backchannel_client_notification_endpoint'],
+    [{ grant_types: [ciba], backchannel_token_delivery_mode: 'poll', ...open }, '/token_endpoint_auth_method'],
+  ]
+  for (const [body, pointer] of wrong) {
+    const answer = await lido.call('POST', path, { client_name, ...body })
+    assert.deepEqual([answer.status, pointersOf(answer.body)], [422, [pointer]], JSON.stringify(body))
+  }
 })
 
 test('a client of another workspace is not there', async () => {

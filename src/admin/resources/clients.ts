@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { type ClientMetadata, clientMetadata, refuseMisfits, writtenMetadata } from '../../directory/client-metadata.ts'
 import * as clients from '../../directory/clients.ts'
+import { refuseUnsignable } from '../../directory/key-settings.ts'
+import { sectorFault } from '../../directory/sector.ts'
 import { adminSlug, type Workspace } from '../../directory/workspaces.ts'
 import { claimsOfScopes } from '../../oidc/claims.ts'
 import { Problem } from '../../platform/problem.ts'
@@ -32,13 +34,15 @@ const chosenId = clientId.optional().describe('Made where none is given; never u
 const written = z.strictObject({ client_id: chosenId, ...fields }).superRefine(refuseMisfits)
 const patched = z.strictObject({ ...fields, status }).superRefine(refuseMisfits)
 
-const { initiate_login_uri: _initiate, ...told } = clientMetadata.shape
 const answered = z.strictObject({
   client_id: z.string(),
   client_secret: z.string().optional().describe('Only in the answer to what made it'),
   status: status.describe('An inactive client is refused everywhere'),
   old_secret_valid: z.boolean().describe('Whether the secret before the newest is still good'),
-  ...told,
+  registered_by: z
+    .enum(['operator', 'registration', 'document'])
+    .describe('Who brought it: an operator, itself (RFC 7591), or the document at its address'),
+  ...clientMetadata.shape,
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
 })
@@ -83,8 +87,10 @@ export const clientRoutes: Route[] = [
       const workspace = await getWorkspace(call, params.workspace)
       const { client_id: id = uuidv7(at), ...metadata } = body
       demandGrantable(call, workspace, metadata)
+      refuseUnsignable(workspace.settings.keys, metadata)
       demandConnections(actor, workspace, metadata.connections, null)
-      const wanted = { id, ...metadata }
+      await demandSector(services, metadata)
+      const wanted = { id, ...metadata, keyring: services.keyring }
       const { client, secret } = await services.db.transaction().execute(async (trx) => {
         const made = await clients.register(trx, at, workspace.id, wanted, byOf(actor))
         return { client: demandFound(await clients.find(trx, workspace.id, id)), secret: made.secret }
@@ -120,13 +126,13 @@ export const clientRoutes: Route[] = [
       const { services, actor, at, ifMatch, body } = call
       const { workspace, before } = await getChangeable(call)
       checkMatch(ifMatch, before)
-      const { initiate_login_uri, ...current } = before.metadata
+      const current = before.metadata
       const merged = patchedBy(patched, { ...current, status: before.status }, body)
       demandGrantable(call, workspace, merged)
+      refuseUnsignable(workspace.settings.keys, merged)
       demandConnections(actor, workspace, merged.connections, current.connections)
-      // What this API does not speak of stays as it is.
-      const kept = initiate_login_uri ? { initiate_login_uri } : {}
-      const changing = { workspaceId: workspace.id, before, ...kept, ...merged }
+      if (movesSector(current, merged)) await demandSector(services, merged)
+      const changing = { workspaceId: workspace.id, before, ...merged, keyring: services.keyring }
       const { client, secret } = await services.db
         .transaction()
         .execute((trx) => clients.update(trx, at, changing, byOf(actor)))
@@ -161,7 +167,7 @@ export const clientRoutes: Route[] = [
     async handle(call) {
       const { services, actor, at } = call
       const { workspace, before } = await getChangeable(call)
-      const changing = { workspaceId: workspace.id, before }
+      const changing = { workspaceId: workspace.id, before, keyring: services.keyring }
       const { client, secret } = await services.db
         .transaction()
         .execute((trx) => clients.rotateSecret(trx, at, changing, byOf(actor)))
@@ -205,6 +211,19 @@ const getChangeable = async (call: One): Promise<{ workspace: Workspace; before:
 
 /** Whether it is the client that operators sign in to the console by, which the program makes as it has to be. */
 export const isConsole = (workspace: string, id: string): boolean => workspace === adminSlug && id === 'console'
+
+type Belonging = Parameters<typeof sectorFault>[1]
+
+/** Throws `unprocessable` where the sector that a client names does not know it. */
+const demandSector = async ({ fetch }: One['services'], client: Belonging): Promise<void> => {
+  const detail = await sectorFault(fetch, client)
+  if (detail) throw new Problem('unprocessable', { errors: [{ pointer: '/sector_identifier_uri', detail }] })
+}
+
+const movesSector = (before: Belonging, after: Belonging): boolean =>
+  (['sector_identifier_uri', 'redirect_uris', 'jwks_uri', 'grant_types'] as const).some(
+    (field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]),
+  )
 
 const demandFound = (client: clients.Client | undefined): clients.Client => {
   if (!client) throw new Problem('not_found')
@@ -252,16 +271,16 @@ const demandConnections = (
 const locationOf = ({ slug }: Workspace, id: string): string => `/workspaces/${slug}/clients/${id}`
 
 const clientOf = (
-  { id, status: now, metadata, previousSecretHash, createdAt, updatedAt }: clients.Client,
+  { id, status: now, metadata, previousSecretHash, registeredBy, createdAt, updatedAt }: clients.Client,
   secret?: string,
 ): z.input<typeof answered> => {
-  const { initiate_login_uri: _i, ...shown } = metadata
   return {
     client_id: id,
     ...(secret ? { client_secret: secret } : {}),
     status: now,
     old_secret_valid: previousSecretHash !== null,
-    ...shown,
+    registered_by: registeredBy,
+    ...metadata,
     created_at: createdAt.toISOString(),
     updated_at: updatedAt.toISOString(),
   }

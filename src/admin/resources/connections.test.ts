@@ -63,12 +63,14 @@ test('refuses what cannot be', async () => {
     domains: ['not a domain', '*.example'],
     amr: [],
     mapping: { sub: 'profile.id', team: 'a.b.c' },
-    reload_claims_at_refresh: true,
+    reload_claims_at_refresh: 'yes',
+    context_cache_seconds: -1,
   })
   assert.equal(status, 422)
   const pointers = (body.errors as { pointer: string }[]).map(({ pointer }) => pointer).sort()
   assert.deepEqual(pointers, [
     '/amr',
+    '/context_cache_seconds',
     '/domains/0',
     '/domains/1',
     '/mapping/sub',

@@ -24,6 +24,10 @@ const answered = z.strictObject({
   domains: z.array(z.string()),
   amr: z.array(z.string()).nullable(),
   mapping: z.record(z.string(), z.string()),
+  post_authentication_script: settings.shape.post_authentication_script,
+  post_authentication_application: settings.shape.post_authentication_application,
+  reload_claims_at_refresh: z.boolean(),
+  context_cache_seconds: z.int().nullable(),
   enabled: z.boolean(),
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
@@ -109,8 +113,7 @@ export const connectionRoutes: Route[] = [
       const { services, actor, at, ifMatch, body } = call
       const before = await getConnection(call)
       checkMatch(ifMatch, before)
-      const { name, position, hidden, domains, amr, mapping, enabled } = before
-      const merged = patchedBy(settings, { name, position, hidden, domains, amr, mapping, enabled }, body)
+      const merged = patchedBy(settings, connections.settingsOf(before), body)
       const connection = await services.db
         .transaction()
         .execute((trx) => connections.update(trx, at, before, merged, byOf(actor)))
@@ -155,10 +158,18 @@ const connectionOf = ({
   poolId,
   createdAt,
   updatedAt,
+  postAuthenticationScript,
+  postAuthenticationApplication,
+  reloadClaimsAtRefresh,
+  contextCacheSeconds,
   ...connection
 }: connections.ConnectionRecord): z.input<typeof answered> => ({
   ...connection,
   pool_id: poolId,
+  post_authentication_script: postAuthenticationScript,
+  post_authentication_application: postAuthenticationApplication,
+  reload_claims_at_refresh: reloadClaimsAtRefresh,
+  context_cache_seconds: contextCacheSeconds,
   created_at: createdAt.toISOString(),
   updated_at: updatedAt.toISOString(),
 })

@@ -2,8 +2,9 @@ import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { Db } from '../../db/connect.ts'
 import * as events from '../../directory/events.ts'
+import { csvLine } from '../../platform/csv.ts'
 import type { Actor } from '../access.ts'
-import { csvLine, type ExportFormat, exportTypes } from '../export-body.ts'
+import { type ExportFormat, exportTypes } from '../export-body.ts'
 import { pageOf, readCursor } from '../list.ts'
 import { getPool, getWorkspace } from '../reach.ts'
 import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
@@ -128,24 +129,4 @@ export const reachOf = ({ workspaces, pools }: Actor): events.Reach => ({
   pools: pools && [...pools],
 })
 
-export const eventOf = ({
-  id,
-  type,
-  workspaceId,
-  poolId,
-  userId,
-  clientId,
-  data,
-  trace,
-  at,
-}: events.EventRecord): z.input<typeof answered> => ({
-  id,
-  type,
-  workspace_id: workspaceId,
-  pool_id: poolId,
-  user_id: userId,
-  client_id: clientId,
-  data,
-  trace,
-  at: at.toISOString(),
-})
+export const eventOf = (event: events.EventRecord): z.input<typeof answered> => events.tell(event)

@@ -255,7 +255,7 @@ test('goes on after the last batch that was committed, whoever works on it', asy
   const rows = async function* (): AsyncIterable<RawRow> {
     for (let i = 0; i < 900; i += 1) yield { is: 'row', values: { email: `r${i}@example.org` } }
   }
-  const options = { dryRun: false, onDuplicate: 'fail', withGroups: true, ...everything } as const
+  const options = { dryRun: false, onDuplicate: 'fail', preset: null, withGroups: true, ...everything } as const
   const { id } = await imports.start(services, pool, options, rows(), { kind: 'system' })
   // A node that dies in a batch leaves nothing of it; three at once do each row once.
   await assert.rejects(

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { columnMapping, renamed } from '../../directory/import-columns.ts'
+import { columnMapping } from '../../directory/import-columns.ts'
 import * as imports from '../../directory/imports.ts'
+import { findPreset, presetNames } from '../../directory/presets/index.ts'
 import { Problem } from '../../platform/problem.ts'
 import { type Actor, byOf, may } from '../access.ts'
 import { importTypes, readRows } from '../import-body.ts'
@@ -13,19 +14,29 @@ const progress = z.strictObject({
   state: z.enum(['receiving', 'running', 'done']).describe('Rows still arrive, are worked on, or are all done'),
   dry_run: z.boolean(),
   on_duplicate: z.enum(['skip', 'update', 'fail']),
+  preset: z.enum(presetNames).nullable().describe('The system that wrote the file; null where it is written for Lido'),
   rows: z.int().describe('How many there are'),
   position: z.int().describe('How many of them are done'),
   created: z.int(),
   updated: z.int(),
   skipped: z.int(),
   failed: z.int(),
+  warned: z.int().describe('How many of those who were made or changed came in without something'),
   created_at: z.iso.datetime(),
   finished_at: z.iso.datetime().nullable(),
 })
+const told = z.array(z.strictObject({ row: z.int(), reasons: z.array(z.string()) }))
 const answered = progress.extend({
-  errors: z
-    .array(z.strictObject({ row: z.int(), reasons: z.array(z.string()) }))
-    .describe('Why rows failed, the first thousand; the first row after a header is 1'),
+  errors: told.describe('Why rows failed, the first thousand; the first row after a header is 1'),
+  warnings: told.describe('Without what rows came in, such as a password, the first thousand'),
+  left_out: z
+    .array(
+      z.strictObject({
+        field: z.string().describe('As the other system calls it, and as `columns` may name it'),
+        rows: z.int().describe('How many rows have it'),
+      }),
+    )
+    .describe('With a preset: fields that are neither a column nor a property of the pool’s schemas'),
 })
 
 const ofPool = z.strictObject({ pool: z.string().describe('Slug or id') })
@@ -47,7 +58,9 @@ const mapping = z
     }
   })
   .pipe(columnMapping)
-  .describe('How the columns of the file are called here, as a JSON object: `{"E-Mail":"email"}`; null leaves one out')
+  .describe(
+    'How the columns of the file are called here, as a JSON object: `{"E-Mail":"email"}`; null leaves one out. With a preset, fields: `{"app_metadata.plan":"metadata.plan"}`',
+  )
 
 export const importRoutes: Route[] = [
   route({
@@ -55,12 +68,16 @@ export const importRoutes: Route[] = [
     path: '/pools/{pool}/imports',
     name: 'createImport',
     summary:
-      'Import users from CSV or NDJSON; groups, roles and tenants need `groups:write`, `roles:write`, `tenants:write` too',
+      'Import users from CSV or NDJSON, or from another system’s file; groups, roles and tenants need `groups:write`, `roles:write`, `tenants:write` too',
     scope: 'imports:write',
     params: ofPool,
     query: z.strictObject({
       dry_run: flag.describe('Check and count everything, and change nothing'),
       on_duplicate: z.enum(['skip', 'update', 'fail']).default('skip').describe('What becomes of users who are there'),
+      preset: z
+        .enum(presetNames)
+        .optional()
+        .describe('The system that wrote the file, where it is not written for Lido; its JSON is taken too'),
       columns: mapping,
     }),
     upload: importTypes,
@@ -71,8 +88,10 @@ export const importRoutes: Route[] = [
       const pool = await getPool(call, call.params.pool)
       const type = importTypes.find((one) => one === upload.type)
       if (!type) throw new Problem('unsupported_type', { detail: `Send ${importTypes.join(' or ')}.` })
-      const options = { dryRun: query.dry_run, onDuplicate: query.on_duplicate, ...reachOf(actor) }
-      const rows = renamed(readRows(upload.stream, type), query.columns)
+      const preset = findPreset(query.preset)
+      const wanted = { dryRun: query.dry_run, onDuplicate: query.on_duplicate, preset: preset?.name ?? null }
+      const options = { ...wanted, ...reachOf(actor) }
+      const rows = readRows(upload.stream, type, { preset, mapping: query.columns, pool })
       const begun = await imports.start(services, pool.id, options, rows, byOf(actor))
       return { body: importOf(begun), location: `/pools/${pool.slug}/imports/${begun.id}` }
     },
@@ -126,14 +145,21 @@ const progressOf = (one: imports.Import): z.input<typeof progress> => ({
   state: one.state,
   dry_run: one.dryRun,
   on_duplicate: one.onDuplicate,
+  preset: one.preset,
   rows: one.rows,
   position: one.position,
   created: one.created,
   updated: one.updated,
   skipped: one.skipped,
   failed: one.failed,
+  warned: one.warned,
   created_at: one.createdAt.toISOString(),
   finished_at: one.finishedAt?.toISOString() ?? null,
 })
 
-const importOf = (one: imports.Import): z.input<typeof answered> => ({ ...progressOf(one), errors: one.errors })
+const importOf = (one: imports.Import): z.input<typeof answered> => ({
+  ...progressOf(one),
+  errors: one.errors,
+  warnings: one.warnings,
+  left_out: one.leftOut,
+})

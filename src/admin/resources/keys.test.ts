@@ -76,3 +76,26 @@ test('lists in pages', async () => {
   assert.equal(kids.length, 8)
   assert.equal(new Set(kids).size, 8)
 })
+
+test('withdraws a key at once, and once', async () => {
+  assert.equal((await lido.call('POST', '/workspaces', { slug: 'leaked', name: 'Leaked' })).status, 201)
+  const at = '/workspaces/leaked/keys'
+  const all = (await lido.call('GET', at)).body.items ?? []
+  const { kid } = all.find(({ alg }) => alg === 'ES256') ?? {}
+  assert.equal((await lido.call('POST', `/workspaces/demo/keys/${kid}/revoke`)).status, 404)
+  assert.equal((await lido.call('POST', `${at}/${kid}/revoke`)).status, 204)
+  assert.equal((await lido.call('POST', `${at}/${kid}/revoke`)).status, 409)
+  const { items = [] } = (await lido.call('GET', at)).body
+  const told = items.filter(({ alg }) => alg === 'ES256').map((one) => [one.state, one.kid === kid])
+  assert.deepEqual(told.sort(), [
+    ['signing', false],
+    ['withdrawn', true],
+  ])
+})
+
+test('a token that a revoked key signed opens nothing any more', async () => {
+  const { items = [] } = (await lido.call('GET', '/workspaces/admin/keys')).body
+  const { kid } = items.find(({ alg, state }) => alg === 'RS256' && state === 'signing') ?? {}
+  assert.equal((await lido.call('POST', `/workspaces/admin/keys/${kid}/revoke`)).status, 204)
+  await eventually(3000, async () => assert.equal((await lido.call('GET', path)).status, 401))
+})

@@ -1,4 +1,7 @@
 import { z } from 'zod'
+import { algorithms } from '../../directory/key-settings.ts'
+import * as keyChanges from '../../oidc/key-changes.ts'
+import { keyStoreOf, refuseFixed } from '../../oidc/key-store.ts'
 import * as keys from '../../oidc/keys.ts'
 import { byOf } from '../access.ts'
 import { pageOf, readCursor } from '../list.ts'
@@ -7,7 +10,7 @@ import { listOf, listQuery, type Route, route } from '../route.ts'
 
 const answered = z.strictObject({
   kid: z.string(),
-  alg: z.enum(keys.algorithms),
+  alg: z.enum(algorithms),
   state: z
     .enum(['coming', 'signing', 'published', 'withdrawn'])
     .describe('Published before it signs, signing, published for what it signed, gone'),
@@ -32,13 +35,14 @@ export const keyRoutes: Route[] = [
     status: 200,
     async handle(call) {
       const { services, at, params, query } = call
-      const { db, keyring } = services
+      const { keyring } = services
       const { limit } = query
       const workspace = await getWorkspace(call, params.workspace)
       const list = `keys:${workspace.id}`
       const [from, id] = readCursor(keyring, list, query.cursor) ?? []
       const after = from !== undefined && id !== undefined ? ([from, id] as const) : undefined
-      const rows = await keys.list(db, at, workspace.id, { limit: limit + 1, after })
+      const store = await keyStoreOf(services, workspace)
+      const rows = await store.list(at, { limit: limit + 1, after })
       const place = (row: keys.KeyRecord) => [row.signsFrom.toISOString(), row.id]
       return { body: pageOf(rows, { limit, keyring, list, position: place, item: keyOf }) }
     },
@@ -50,19 +54,37 @@ export const keyRoutes: Route[] = [
     summary: 'Make new signing keys; they sign in 15 minutes, when every client can know them',
     scope: 'keys:write',
     params: inWorkspace,
-    query: z.strictObject({ alg: z.enum(keys.algorithms).optional().describe('Only of this algorithm') }),
+    query: z.strictObject({ alg: z.enum(algorithms).optional().describe('Only of this algorithm') }),
     answer: listOf(answered),
     status: 201,
     async handle(call) {
       const { services, actor, at, params, query } = call
       const { db, keyring } = services
       const workspace = await getWorkspace(call, params.workspace)
-      const among = query.alg ? [query.alg] : keys.algorithms
+      const among = query.alg ? [query.alg] : algorithms
+      await refuseFixed(services, workspace)
       await keys.refuseWhileComing(db, at, workspace.id, among)
       await keys.rotate(db, keyring, at, workspace.id, byOf(actor), among)
       const rows = await keys.list(db, at, workspace.id, { limit: 200, after: undefined })
       const items = rows.filter(({ state, alg }) => state === 'coming' && among.includes(alg)).map(keyOf)
       return { body: { items, next_cursor: null }, location: `/workspaces/${workspace.slug}/keys` }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/workspaces/{workspace}/keys/{kid}/revoke',
+    name: 'revokeKey',
+    summary: 'Withdraw a key this moment, because others may have it; what it signed is refused from now on',
+    scope: 'keys:write',
+    params: inWorkspace.extend({ kid: z.string() }),
+    status: 204,
+    async handle(call) {
+      const { services, actor, at, params } = call
+      const { db, keyring } = services
+      const workspace = await getWorkspace(call, params.workspace)
+      await refuseFixed(services, workspace)
+      await keyChanges.revoke(db, { keyring, at, workspaceId: workspace.id, by: byOf(actor) }, params.kid)
+      return { body: undefined }
     },
   }),
 ]

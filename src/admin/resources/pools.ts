@@ -1,11 +1,18 @@
 import { z } from 'zod'
 import { type Report, reportOf } from '../../directory/pool-report.ts'
 import { poolSettings } from '../../directory/pool-settings.ts'
+import { poolSource } from '../../directory/pool-source.ts'
+import { poolUpstream } from '../../directory/pool-upstream.ts'
 import * as pools from '../../directory/pools.ts'
 import { Problem } from '../../platform/problem.ts'
+import { uuidv7 } from '../../platform/secrets.ts'
+import type { Services } from '../../services.ts'
+import { openUpstream } from '../../signin/pools/federated.ts'
+import { openSource } from '../../signin/sources/guarded.ts'
 import { byOf, demandEverything, may } from '../access.ts'
 import { patchedBy, patchOf } from '../check.ts'
 import { pageOf, readCursor } from '../list.ts'
+import { confirmMigration, resultOf, settle, shownOutside, tried } from '../pool-outside.ts'
 import { checkMatch, etagOf, getChangeablePool, getPool } from '../reach.ts'
 import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
 
@@ -17,11 +24,15 @@ const written = z.strictObject({
   name: pools.newPool.shape.name,
   description: pools.newPool.shape.description,
   color: pools.newPool.shape.color.describe('#rrggbb, shown where people choose a pool'),
-  kind: pools.newPool.shape.kind,
+  kind: pools.newPool.shape.kind.describe('Where people live, or sign in; it stays once there are users'),
   ...settings,
+  source: poolSource.nullable().default(null).describe('Where people of an external pool live, with its settings'),
+  upstream: poolUpstream.nullable().default(null).describe('Where people of a federated pool sign in'),
 })
 /** The same of a pool that is there: it may be closed, too. */
 export const patched = written.extend({ status: z.enum(['active', 'inactive']) })
+
+const secrets = z.array(z.string()).describe('Names of the settings that are set, kept sealed, and never shown again')
 
 const answered = z.strictObject({
   id: z.uuid(),
@@ -32,6 +43,8 @@ const answered = z.strictObject({
   kind: z.enum(['local', 'external', 'federated']),
   status: z.enum(['active', 'inactive']).describe('Nobody of an inactive pool can sign in'),
   ...settings,
+  source: poolSource.extend({ secrets }).nullable().describe('Where people of an external pool live'),
+  upstream: poolUpstream.extend({ secrets }).nullable().describe('Where people of a federated pool sign in'),
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
 })
@@ -65,6 +78,11 @@ const reported = z.strictObject({
     .describe('What users would lose, by field'),
 })
 
+const confirmation = z
+  .enum(['true', 'false'])
+  .default('false')
+  .describe('People move over for good as they sign in: yes, that is meant')
+
 const onePool = z.strictObject({ pool: z.string().describe('Slug or id') })
 
 export const poolRoutes: Route[] = [
@@ -93,14 +111,16 @@ export const poolRoutes: Route[] = [
     summary: 'Make a pool',
     scope: 'pools:write',
     params: z.strictObject({}),
+    query: z.strictObject({ confirm_migration: confirmation }),
     body: written,
     answer: answered,
     status: 201,
-    async handle({ services, actor, body, at }) {
+    async handle({ services, actor, query, body, at }) {
       demandEverything(actor)
-      const pool = await services.db
-        .transaction()
-        .execute((trx) => pools.create(trx, at, splitSettings(body), byOf(actor)))
+      if (query.confirm_migration === 'false') await confirmMigration(services.db, undefined, body)
+      const id = uuidv7(at)
+      const made = { id, ...outsideOf(services, undefined, splitSettings(body), {}, id) }
+      const pool = await services.db.transaction().execute((trx) => pools.create(trx, at, made, byOf(actor)))
       return { body: poolOf(pool), etag: etagOf(pool), location: `/pools/${pool.slug}` }
     },
   }),
@@ -130,6 +150,7 @@ export const poolRoutes: Route[] = [
         .enum(['true', 'false'])
         .default('false')
         .describe('Change it whatever `checkPool` would report, and do not look for it'),
+      confirm_migration: confirmation,
     }),
     body: patched,
     answer: answered,
@@ -138,7 +159,8 @@ export const poolRoutes: Route[] = [
       const { services, actor, at, ifMatch, query, body } = call
       const before = await getChangeablePool(call, call.params.pool)
       checkMatch(ifMatch, before)
-      const wanted = changeOf(before, body)
+      const wanted = changeOf(services, before, body)
+      if (query.confirm_migration === 'false') await confirmMigration(services.db, before, wanted)
       if (query.accept_conflicts === 'false') await refuseConflicts(call, before, wanted)
       // Whoever was quicker is not overwritten, so what was looked at is what is changed.
       const pool = await services.db.transaction().execute((trx) => pools.update(trx, at, before, wanted, byOf(actor)))
@@ -157,9 +179,40 @@ export const poolRoutes: Route[] = [
     status: 200,
     async handle(call) {
       const before = await getPool(call, call.params.pool)
-      const after = await pools.changedBy(before, changeOf(before, call.body))
+      const after = await pools.changedBy(before, changeOf(call.services, before, call.body))
       const report = await reportOf(call.services.db, before, after)
       return { body: reportShown(report, may(call.actor, 'users:read')), etag: etagOf(before) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/pools/{pool}/source/test',
+    name: 'testSource',
+    summary: 'Try the settings of an external pool’s source, without anybody’s password',
+    scope: 'pools:write',
+    params: onePool,
+    answer: tried,
+    status: 200,
+    async handle(call) {
+      const pool = await getPool(call, call.params.pool)
+      if (!pool.source) throw new Problem('conflict', { detail: 'This pool has no source.' })
+      const source = openSource(pool, call.services)
+      return { body: resultOf(typeof source === 'string' ? source : await source.test()) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/pools/{pool}/upstream/test',
+    name: 'testUpstream',
+    summary: 'Try the settings of a federated pool’s upstream, without anybody signing in',
+    scope: 'pools:write',
+    params: onePool,
+    answer: tried,
+    status: 200,
+    async handle(call) {
+      const pool = await getPool(call, call.params.pool)
+      if (!pool.upstream) throw new Problem('conflict', { detail: 'This pool has no upstream.' })
+      return { body: resultOf(await openUpstream(pool, call.services).test()) }
     },
   }),
   route({
@@ -180,10 +233,37 @@ export const poolRoutes: Route[] = [
 ]
 
 /** Every setting of a pool by a merge patch. Throws `unprocessable`. */
-const changeOf = (before: pools.Pool, patch: Record<string, unknown>) => {
-  const { id: _id, created_at: _c, updated_at: _u, ...current } = poolOf(before)
-  const { status, ...merged } = patchedBy(patched, current, patch)
-  return { ...splitSettings(merged), status }
+const changeOf = ({ keyring }: Pick<Services, 'keyring'>, before: pools.Pool, patch: Record<string, unknown>) => {
+  const { id: _id, created_at: _c, updated_at: _u, source, upstream, ...current } = poolOf(before)
+  const whole = { ...current, source: unnamed(source), upstream: unnamed(upstream) }
+  const { status, ...merged } = patchedBy(patched, whole, patch)
+  return { ...outsideOf({ keyring }, before, splitSettings(merged), patch), status }
+}
+
+/** The same as it may be written again: without the names of its secrets. */
+export const unnamed = <Shown extends { secrets: string[] }>(shown: Shown | null) => {
+  if (!shown) return null
+  const { secrets: _secrets, ...rest } = shown
+  return rest
+}
+
+type Split = ReturnType<typeof splitSettings>
+
+/** What was written of a pool with its source and upstream ready to be stored: checked by their types, secrets sealed. */
+export const outsideOf = (
+  { keyring }: Pick<Services, 'keyring'>,
+  before: pools.Pool | undefined,
+  { source, upstream, ...split }: Split,
+  patch: Record<string, unknown> = {},
+  id = before?.id ?? '',
+): Split => {
+  const sentOf = (field: 'source' | 'upstream') => (patch[field] as { settings?: unknown } | null | undefined)?.settings
+  const of = (field: 'source' | 'upstream') => ({ id, patch: sentOf(field) })
+  return {
+    ...split,
+    source: settle(keyring, 'source', { ...of('source'), before: before?.source ?? null }, source),
+    upstream: settle(keyring, 'upstream', { ...of('upstream'), before: before?.upstream ?? null }, upstream),
+  }
 }
 
 /** Throws `conflict` with a pointer to each field that users who are there conflict with. */
@@ -208,19 +288,39 @@ const reportShown = ({ changes, usersTouched, conflicts }: Report, named: boolea
 })
 
 /** A pool as operators see it. */
-export const poolOf = ({ settings: set, createdAt, updatedAt, ...pool }: pools.Pool): z.input<typeof answered> => ({
+export const poolOf = ({
+  settings: set,
+  source,
+  upstream,
+  createdAt,
+  updatedAt,
+  ...pool
+}: pools.Pool): z.input<typeof answered> => ({
   ...pool,
   ...set,
+  source: shownOutside(source),
+  upstream: shownOutside(upstream),
   created_at: createdAt.toISOString(),
   updated_at: updatedAt.toISOString(),
 })
 
 /** What was written of a pool, as the directory takes it. */
-export const splitSettings = ({ slug, name, description, color, kind, ...rest }: z.output<typeof written>) => ({
+export const splitSettings = ({
   slug,
   name,
   description,
   color,
   kind,
+  source,
+  upstream,
+  ...rest
+}: z.output<typeof written>) => ({
+  slug,
+  name,
+  description,
+  color,
+  kind,
+  source,
+  upstream,
   settings: rest,
 })

@@ -3,6 +3,7 @@ import * as audit from '../../directory/audit.ts'
 import * as credentials from '../../directory/credentials.ts'
 import * as events from '../../directory/events.ts'
 import * as invitations from '../../directory/invitations.ts'
+import * as links from '../../directory/links.ts'
 import { languageOf } from '../../directory/outbox.ts'
 import { passwordPolicyOf } from '../../directory/pool-settings.ts'
 import * as sessions from '../../directory/sessions.ts'
@@ -23,6 +24,7 @@ import {
   inEnglish,
   nameOf,
   refuse,
+  refuseKeptElsewhere,
   senderOf,
 } from '../people.ts'
 import { getWorkspace } from '../reach.ts'
@@ -107,6 +109,7 @@ export const userSecurityRoutes: Route[] = [
     async handle(call) {
       const { services, actor, at, body } = call
       const { pool, user } = await getChangeable(call)
+      refuseKeptElsewhere(pool, user, 'the password')
       const names = user.identifiers.map(({ value }) => value)
       await checkPassword(services, pool, body.password, { profile: user.profile, names })
       const hash = await services.passwords.hash(body.password)
@@ -114,6 +117,7 @@ export const userSecurityRoutes: Route[] = [
         const { history } = passwordPolicyOf(pool.settings)
         const kept = { mustChange: body.must_change, history }
         await credentials.setPassword(trx, at, pool.id, user.id, hash, kept)
+        await users.takeOver(trx, at, pool.id, user.id)
         await users.endEverything(trx, pool.id, user.id)
         await challenges.endAll(trx, at, pool.id, user.id)
         await forgive(trx, pool.id, user.id)
@@ -135,6 +139,7 @@ export const userSecurityRoutes: Route[] = [
     async handle(call) {
       const { services, actor, body } = call
       const { pool, user } = await getChangeable(call)
+      refuseKeptElsewhere(pool, user, 'the password')
       demandPasswords(pool, '/new_password')
       const account = await users.findById(services.db, user.id)
       if (!account) throw new Problem('not_found')
@@ -161,6 +166,7 @@ export const userSecurityRoutes: Route[] = [
     async handle(call) {
       const { services, actor, at } = call
       const { pool, user } = await getChangeable(call)
+      refuseKeptElsewhere(pool, user, 'the password')
       const workspace = await senderOf(call, pool, call.query.workspace)
       const account = await users.findById(services.db, user.id)
       const scene = { services, workspace, lang: languageOf(user.profile, workspace) }
@@ -190,6 +196,32 @@ export const userSecurityRoutes: Route[] = [
         type: kind,
         created_at: createdAt.toISOString(),
         used_at: usedAt?.toISOString() ?? null,
+      }))
+      return { body: { items, next_cursor: null } }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/pools/{pool}/users/{id}/links',
+    name: 'listLinks',
+    summary: 'List the identities of federated pools that also let a user in',
+    scope: 'users:read',
+    params: oneUser,
+    answer: listOf(
+      z.strictObject({
+        pool: z.string().describe('Slug of the federated pool'),
+        pool_name: z.string(),
+        label: z.string().describe('What they are called there, for people to read'),
+        linked_at: z.iso.datetime(),
+      }),
+    ),
+    status: 200,
+    async handle(call) {
+      const { pool, user } = await getRecord(call)
+      const rows = await links.listNamed(call.services.db, pool.id, user.id)
+      const items = rows.map(({ slug, name, label, linkedAt }) => ({
+        ...{ pool: slug, pool_name: name, label },
+        linked_at: linkedAt.toISOString(),
       }))
       return { body: { items, next_cursor: null } }
     },

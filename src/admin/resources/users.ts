@@ -1,8 +1,10 @@
 import { z } from 'zod'
+import * as audit from '../../directory/audit.ts'
 import * as credentials from '../../directory/credentials.ts'
 import * as invitations from '../../directory/invitations.ts'
 import { languageOf } from '../../directory/outbox.ts'
 import type { Pool } from '../../directory/pools.ts'
+import * as tombstones from '../../directory/tombstones.ts'
 import * as records from '../../directory/user-records.ts'
 import * as users from '../../directory/users.ts'
 import { Problem } from '../../platform/problem.ts'
@@ -19,6 +21,7 @@ import {
   promised,
   readIdentifiers,
   refuse,
+  refuseKeptElsewhere,
   senderOf,
 } from '../people.ts'
 import { checkMatch, etagOf, getPool } from '../reach.ts'
@@ -118,6 +121,8 @@ export const userRoutes: Route[] = [
         const before = await records.findForUpdate(trx, pool.id, user.id)
         if (!before || before.status === 'deleted') throw new Problem('not_found')
         checkMatch(ifMatch, before)
+        const told = ['identifiers', 'profile', 'metadata'].filter((field) => body[field] !== undefined)
+        if (told.length > 0) refuseKeptElsewhere(pool, before, told.join(', '))
         const wanted = patchedBy(patched, writtenOf(before), body)
         if (wanted.status === 'new' && before.status !== 'new')
           throw refuse([{ pointer: '/status', detail: 'Nobody becomes new again' }])
@@ -148,6 +153,25 @@ export const userRoutes: Route[] = [
         if (!before || before.status === 'deleted') throw new Problem('not_found')
         await users.remove(trx, at, before, byOf(actor))
         await challenges.endAll(trx, at, pool.id, user.id)
+      })
+      return { body: undefined }
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/pools/{pool}/users/{id}/tombstone',
+    name: 'liftTombstone',
+    summary: 'Let somebody who was deleted come back from where the pool’s people live, as a new user',
+    scope: 'users:write',
+    params: oneUser,
+    status: 204,
+    async handle(call) {
+      const { pool, user } = await getRecord(call)
+      const { services, actor, at } = call
+      await services.db.transaction().execute(async (trx) => {
+        if (!(await tombstones.lift(trx, pool.id, user.id))) throw new Problem('not_found')
+        const about = { poolId: pool.id, userId: user.id }
+        await audit.record(trx, at, about, { type: 'user.tombstone_lifted', data: { by: byOf(actor) } })
       })
       return { body: undefined }
     },

@@ -186,3 +186,35 @@ test('passkeys belong to a domain that reaches the pages, and are taken from no 
   }
   assert.deepEqual((await lido.call('GET', '/workspaces/keys-here')).body.passkeys, stored)
 })
+
+test('has keys of the algorithms that it names, unless somebody needs another one', async () => {
+  const only = { algorithms: ['RS256', 'ES256'], rotate_after_days: 0 }
+  const made = await lido.call('POST', '/workspaces', { slug: 'two-algs', name: 'Two algorithms', keys: only })
+  assert.equal(made.status, 201, JSON.stringify(made.body))
+  const signing = async () =>
+    ((await lido.call('GET', '/workspaces/two-algs/keys')).body.items ?? [])
+      .filter(({ state }) => state === 'signing')
+      .map(({ alg }) => alg)
+      .sort()
+  assert.deepEqual(await signing(), ['ES256', 'RS256'])
+  const client = { client_name: 'App', redirect_uris: ['https://app.example/cb'], token_endpoint_auth_method: 'none' }
+  const signed = (alg: string) => ({ ...client, id_token_signed_response_alg: alg })
+  assert.equal((await lido.call('POST', '/workspaces/two-algs/clients', signed('EdDSA'))).status, 422)
+  assert.equal((await lido.call('POST', '/workspaces/two-algs/clients', signed('ES256'))).status, 201)
+  const change = (algorithms: string[]) => lido.call('PATCH', '/workspaces/two-algs', { keys: { algorithms } })
+  assert.equal((await change(['RS256'])).status, 409)
+  assert.equal((await change(['ES256'])).status, 422)
+  assert.equal((await change(['RS256', 'ES256', 'EdDSA'])).status, 200)
+  assert.deepEqual(await signing(), ['ES256', 'EdDSA', 'RS256'])
+  const { keys } = (await lido.call('GET', '/workspaces/two-algs')).body as { keys?: Record<string, unknown> }
+  assert.equal(keys?.rotate_after_days, 0)
+  const patch = (days: unknown) => lido.call('PATCH', '/workspaces/two-algs', { keys: { rotate_after_days: days } })
+  for (const [days, status] of [
+    [30, 200],
+    [0, 200],
+    [3, 422],
+    [-1, 422],
+    [null, 200],
+  ])
+    assert.equal((await patch(days)).status, status, String(days))
+})

@@ -1,6 +1,9 @@
 import { z } from 'zod'
+import { issuerOf } from '../../directory/address.ts'
+import { refuseWhileNeeded } from '../../directory/key-settings.ts'
 import { faultsOf } from '../../directory/relying-party.ts'
 import * as workspaces from '../../directory/workspaces.ts'
+import * as keyChanges from '../../oidc/key-changes.ts'
 import * as keys from '../../oidc/keys.ts'
 import { Problem } from '../../platform/problem.ts'
 import { byOf, demandEverything } from '../access.ts'
@@ -25,7 +28,7 @@ const answered = z.strictObject({
   slug: z.string(),
   name: z.string(),
   status: z.enum(['active', 'inactive']).describe('An inactive workspace answers nobody'),
-  issuer: z.url(),
+  issuer: z.url().describe('At its primary domain, where it has one'),
   ...settings,
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
@@ -69,7 +72,7 @@ export const workspaceRoutes: Route[] = [
       checkParty(body, config)
       const workspace = await db.transaction().execute(async (trx) => {
         const made = await workspaces.create(trx, at, splitSettings(body), byOf(actor))
-        await keys.generate(trx, keyring, at, made.id)
+        await keys.generate(trx, keyring, at, made.id, made.settings.keys.algorithms)
         return made
       })
       const location = `/workspaces/${workspace.slug}`
@@ -107,9 +110,14 @@ export const workspaceRoutes: Route[] = [
       const { slug, name, status: now, settings: set } = before
       const { status, ...merged } = patchedBy(patched, { slug, name, status: now, ...set }, body)
       if (body.passkeys !== undefined) checkParty(merged, services.config)
-      const workspace = await services.db
-        .transaction()
-        .execute((trx) => workspaces.update(trx, at, before, { ...splitSettings(merged), status }, byOf(actor)))
+      const workspace = await services.db.transaction().execute(async (trx) => {
+        const { algorithms } = merged.keys
+        await refuseWhileNeeded(trx, before.id, algorithms)
+        const after = await workspaces.update(trx, at, before, { ...splitSettings(merged), status }, byOf(actor))
+        const { keyring } = services
+        await keyChanges.adjust(trx, { keyring, at, workspaceId: before.id, by: byOf(actor) }, algorithms)
+        return after
+      })
       return { body: workspaceOf(workspace, services.config), etag: etagOf(workspace) }
     },
   }),
@@ -131,17 +139,17 @@ export const workspaceRoutes: Route[] = [
 ]
 
 const workspaceOf = (
-  { id, slug, name, status, settings: set, createdAt, updatedAt }: workspaces.WorkspaceRecord,
-  { publicUrl }: { publicUrl: string },
+  workspace: workspaces.WorkspaceRecord,
+  config: Parameters<typeof issuerOf>[0],
 ): z.input<typeof answered> => ({
-  id,
-  slug,
-  name,
-  status,
-  issuer: `${publicUrl}/w/${slug}`,
-  ...set,
-  created_at: createdAt.toISOString(),
-  updated_at: updatedAt.toISOString(),
+  id: workspace.id,
+  slug: workspace.slug,
+  name: workspace.name,
+  status: workspace.status,
+  issuer: issuerOf(config, workspace),
+  ...workspace.settings,
+  created_at: workspace.createdAt.toISOString(),
+  updated_at: workspace.updatedAt.toISOString(),
 })
 
 const checkParty = ({ passkeys }: z.output<typeof written>, config: Parameters<typeof faultsOf>[1]): void => {

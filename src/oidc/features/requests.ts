@@ -1,9 +1,15 @@
 import { limitClaims } from '../acr.ts'
+import { limitRequestObject } from '../assertions.ts'
 import type { Feature } from './feature.ts'
 
-/** What a request for authorization may say besides what everybody's may. */
-export const requests: Feature = () => ({
+/** How a request for authorization may come, and its answer go back: pushed (RFC 9126), signed (RFC 9101, JARM). */
+export const requests: Feature = ({ services }) => ({
   claimsParameter: { enabled: true, assertClaimsParameter: limitClaims },
-  pushedAuthorizationRequests: { enabled: false },
-  dPoP: { enabled: false },
+  pushedAuthorizationRequests: { enabled: true },
+  requestObjects: { enabled: true, assertJwtClaimsAndHeader: limitRequestObject(services.clock) },
+  jwtResponseModes: { enabled: true },
+  jwtUserinfo: { enabled: true },
+  jwtIntrospection: { enabled: true },
+  encryption: { enabled: true },
+  fapi: { enabled: true, profile: (_ctx, client) => (client?.profile ? '2.0' : undefined) },
 })

@@ -1,11 +1,15 @@
 import type { Context, Next } from 'koa'
 import type { Client } from '../../directory/clients.ts'
+import type { Resource } from '../../directory/resources.ts'
 import type { Workspace } from '../../directory/workspaces.ts'
 import type { KoaContextWithOIDC, Provider } from '../engine.ts'
+import type { SigningKeys } from '../keys.ts'
 
 /** The workspace that a grant is asked for in. */
 export interface GrantRoom {
   workspace: Workspace
+  keys: SigningKeys
+  resources: readonly Resource[]
   findClient(id: string): Promise<Client | undefined>
 }
 

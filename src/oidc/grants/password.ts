@@ -5,6 +5,7 @@ import type { Workspace } from '../../directory/workspaces.ts'
 import { Problem } from '../../platform/problem.ts'
 import { accountOf } from '../accounts.ts'
 import { errors, type KoaContextWithOIDC } from '../engine.ts'
+import { marked } from '../said.ts'
 import { seeAccount, seenHere } from '../seen.ts'
 import type { GrantType } from './index.ts'
 
@@ -15,12 +16,19 @@ export interface PasswordRequest {
   username: string
   password: string
   pool: string | undefined
+  scopes: string[]
   ip: string
 }
 
 export type PasswordAnswer =
-  | { ok: true; user: User; amr: string[] }
-  | { ok: false; why: 'invalid' | 'too-many' | 'second-factor' }
+  | { ok: true; user: User; amr: string[]; said?: Said | undefined }
+  | { ok: false; why: 'invalid' | 'too-many' | 'second-factor' | 'unavailable' | 'denied' | 'interaction' }
+
+/** What the operator's script wants told, as it is and as the grant keeps it. */
+interface Said {
+  claims: Record<string, unknown>
+  sealed: string
+}
 
 /**
  * The password grant (RFC 6749 section 4.3), for applications that cannot move yet. RFC 9700 section 2.4 forbids it: a
@@ -37,9 +45,9 @@ export const passwordGrant = (check: (request: PasswordRequest) => Promise<Passw
     if (typeof username !== 'string' || typeof password !== 'string') {
       throw new errors.InvalidRequest('missing required parameter(s) username, password')
     }
-    const request = { workspace, client: registered, username, password, ip: ctx.ip }
+    const request = { workspace, client: registered, username, password, scopes: allowedScopes(ctx), ip: ctx.ip }
     const answer = await check({ ...request, pool: typeof pool === 'string' ? pool : undefined }).catch(reword)
-    if (!answer.ok) throw answer.why === 'second-factor' ? incomplete() : wrong()
+    if (!answer.ok) throw refusals[answer.why]()
     const account = accountOf(answer.user, workspace, registered.metadata.connections)
     if (!account) throw wrong()
     ctx.oidc.entity('Account', account)
@@ -47,7 +55,10 @@ export const passwordGrant = (check: (request: PasswordRequest) => Promise<Passw
   },
 })
 
-const issue = async (ctx: KoaContextWithOIDC, { user, amr }: { user: User; amr: string[] }): Promise<void> => {
+const issue = async (
+  ctx: KoaContextWithOIDC,
+  { user, amr, said }: Extract<PasswordAnswer, { ok: true }>,
+): Promise<void> => {
   const { provider, client } = ctx.oidc
   if (!client) throw new errors.InvalidClient('client not found')
   const here = seenHere()
@@ -55,6 +66,7 @@ const issue = async (ctx: KoaContextWithOIDC, { user, amr }: { user: User; amr: 
   const scopes = allowedScopes(ctx)
   const grant = new provider.Grant({ accountId: user.id, clientId: client.clientId })
   if (scopes.length > 0) grant.addOIDCScope(scopes.join(' '))
+  if (said) Object.assign(grant, { said: said.sealed })
   const grantId = await grant.save()
   ctx.oidc.entity('Grant', grant)
   const shared = { accountId: user.id, client, grantId, gty: 'password', scope: scopes.join(' ') }
@@ -72,7 +84,7 @@ const issue = async (ctx: KoaContextWithOIDC, { user, amr }: { user: User; amr: 
     token_type: 'Bearer',
     ...(shared.scope ? { scope: shared.scope } : {}),
     ...(refreshToken ? { refresh_token: refreshToken } : {}),
-    ...(scopes.includes('openid') ? { id_token: await idToken(ctx, shared.scope, session) } : {}),
+    ...(scopes.includes('openid') ? { id_token: await idToken(ctx, shared.scope, session, said) } : {}),
   }
 }
 
@@ -80,11 +92,12 @@ const idToken = async (
   ctx: KoaContextWithOIDC,
   scope: string,
   session: { acr: string; amr: string[]; authTime: number },
+  said: Said | undefined,
 ) => {
   const { acr, amr, authTime: auth_time } = session
   const { account, provider } = ctx.oidc
   const claims = await account?.claims('id_token', scope, {}, [])
-  const token = new provider.IdToken({ ...claims, acr, amr, auth_time }, { ctx })
+  const token = new provider.IdToken({ ...claims, ...marked(said?.claims ?? {}), acr, amr, auth_time }, { ctx })
   Object.assign(token, { scope: 'openid' })
   return token.issue({ use: 'idtoken' })
 }
@@ -99,6 +112,26 @@ const wrong = () => new errors.InvalidGrant('the username or the password is wro
 /** Told only after the right password: this door takes nothing else, so the person has to come by the page. */
 const incomplete = () =>
   new errors.CustomOIDCProviderError('mfa_required', 'a second factor is needed; sign in by the page')
+
+/** Whoever knows the password does not answer: that says nothing of it, and a client may ask again. */
+const away = () => {
+  const error = new errors.CustomOIDCProviderError('temporarily_unavailable', 'nobody can check the password now')
+  return Object.assign(error, { status: 503, statusCode: 503 })
+}
+
+/** Told only after the right password, too. */
+const denied = () => new errors.AccessDenied('the operator of the service does not let the person in')
+const elsewhere = () =>
+  new errors.CustomOIDCProviderError('interaction_required', 'the person has to go on by the page')
+
+const refusals = {
+  denied,
+  interaction: elsewhere,
+  invalid: wrong,
+  'too-many': wrong,
+  'second-factor': incomplete,
+  unavailable: away,
+}
 
 const allowedScopes = (ctx: KoaContextWithOIDC): string[] => {
   const asked = String(ctx.oidc.params?.scope ?? '')

@@ -52,6 +52,8 @@ const told = new Set([
   'user_device_added',
   'user_device_removed',
   'user_sessions_ended',
+  'user_linked',
+  'user_unlinked',
   'user_data_downloaded',
   'user_deletion_requested',
   'user_deletion_cancelled',

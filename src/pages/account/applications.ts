@@ -1,3 +1,4 @@
+import { issuerOf } from '../../directory/address.ts'
 import * as records from '../../directory/applications.ts'
 import { Problem } from '../../platform/problem.ts'
 import { changeOwn } from '../../signin/own-change.ts'
@@ -29,18 +30,28 @@ const ownerOf = ({ issuer, user }: AccountVisit) => ({
 const list = async (visit: AccountVisit): Promise<void> => {
   const { words, desk, at } = visit
   const rows = await records.list(desk.services.db, at, ownerOf(visit))
-  const items = rows.map(({ id, name, firstParty, scopes, agreedAt }) =>
+  const items = rows.map(({ id, name, firstParty, scopes, agreedAt, begin }) =>
     itemOf(name, {
       badge: firstParty ? words.t('account.applications.own') : null,
       lines: [
         ...(scopes.length > 0 ? [{ text: scopes.map((scope) => scopeLabel(words, scope)).join(', '), at: null }] : []),
         ...(agreedAt ? [{ text: timeOf(visit, agreedAt), at: agreedAt.toISOString() }] : []),
       ],
+      link: begin ? { href: beginning(visit, begin), label: words.t('account.applications.open') } : null,
       form: buttonOf(visit, 'applications', 'button.revoke', { client: id }),
     }),
   )
   const lead = words.t(items.length > 0 ? 'account.applications.text' : 'account.applications.none')
   draw(visit, 'account/list', { heading: words.t('account.applications.title'), lead, items })
+}
+
+/** A sign-in that begins here, and that the application asks for in its turn (OpenID Connect Core 1.0 section 4). */
+const beginning = ({ issuer, user, desk }: AccountVisit, begin: string): string => {
+  const url = new URL(begin)
+  url.searchParams.set('iss', issuerOf(desk.services.config, issuer.workspace))
+  const [known] = user.identifiers
+  if (known) url.searchParams.set('login_hint', known.typed)
+  return url.href
 }
 
 const revoke = async (visit: AccountVisit, { client = '' }: Answer): Promise<void> => {

@@ -1,3 +1,4 @@
+import { pathOf } from '../../directory/address.ts'
 import * as audit from '../../directory/audit.ts'
 import * as deletions from '../../directory/deletions.ts'
 import { copyFor } from '../../directory/personal-data.ts'
@@ -78,5 +79,5 @@ const remove = async (visit: AccountVisit, { sure }: Answer): Promise<void> => {
   if (outcome === 'owner') return confirm(visit, undefined, { key: 'alert.last_owner' })
   ctx.set('Cache-Control', 'no-store')
   ctx.status = 303
-  ctx.redirect(`/w/${issuer.workspace.slug}/account/deleted?ui_locales=${words.lang}`)
+  ctx.redirect(`${pathOf(issuer.workspace)}/account/deleted?ui_locales=${words.lang}`)
 }

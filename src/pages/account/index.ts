@@ -23,7 +23,8 @@ export const account =
     if (!found) throw new Problem('not_found')
     const visit = await visitOf(desk, ctx, issuer, work)
     if (!visit) return askToSignIn(ctx, desk, issuer, wordsOf(ctx, ctx.query.ui_locales, issuer.workspace), path)
-    if (!visit.pool.settings.account_self_service) throw new Problem('forbidden', { key: 'account_closed' })
+    if (!found.page.always && !visit.pool.settings.account_self_service)
+      throw new Problem('forbidden', { key: 'account_closed' })
     const { page, part } = found
     if (ctx.method === 'POST' && !page.post) throw methodNotAllowed(ctx)
     const answer = ctx.method === 'POST' ? await readAnswer(visit) : undefined

@@ -1,3 +1,4 @@
+import { pathOf } from '../../directory/address.ts'
 import { type AccountPage, type AccountSection, type AccountVisit, addressOf, draw } from './visit.ts'
 
 /** The first page: who this is, and where everything else is. */
@@ -10,7 +11,7 @@ export const overview = (sectionsOf: (visit: AccountVisit) => AccountSection[]):
       label: words.t(`account.${name}.title`),
       detail: words.t(`account.${name}.about`),
     }))
-    const signOut = `/w/${issuer.workspace.slug}/logout`
+    const signOut = `${pathOf(issuer.workspace)}/logout`
     draw(visit, 'account/overview', { sections, identifier: user.identifiers[0]?.typed ?? '', signOut })
   },
 })

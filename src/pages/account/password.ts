@@ -1,7 +1,10 @@
 import * as audit from '../../directory/audit.ts'
 import * as credentials from '../../directory/credentials.ts'
 import { post } from '../../directory/outbox.ts'
+import { isKeptElsewhere } from '../../directory/pools.ts'
 import { endOthers } from '../../directory/sessions.ts'
+import * as users from '../../directory/users.ts'
+import { Problem } from '../../platform/problem.ts'
 import { type Field, newPasswordField, passwordField, type Word } from '../../signin/form.ts'
 import { windowMinutes } from '../../signin/limits.ts'
 import { changeOwn } from '../../signin/own-change.ts'
@@ -12,15 +15,22 @@ import { type AccountSection, type AccountVisit, type Answer, aboutOf, byOf, dra
 /** Another password in the place of the one there is, or the first one. */
 export const password: AccountSection = {
   name: 'password',
-  offered: ({ pool }) => pool.settings.sign_in_methods.includes('password'),
+  offered: ({ pool, user }) => pool.settings.sign_in_methods.includes('password') && !isKeptElsewhere(pool, user),
   pages: [
     {
       path: 'password',
       sensitive: true,
-      get: (visit) => page(visit, {}),
-      post: (visit, answer) => (hasOne(visit) ? change(visit, answer) : choose(visit, answer)),
+      get: (visit) => page(ours(visit), {}),
+      post: (visit, answer) => (hasOne(ours(visit)) ? change(visit, answer) : choose(visit, answer)),
     },
   ],
+}
+
+/** Throws `conflict` where the password is kept elsewhere. */
+const ours = (visit: AccountVisit): AccountVisit => {
+  if (isKeptElsewhere(visit.pool, visit.user))
+    throw new Problem('conflict', { detail: 'This password is kept where the account lives.' })
+  return visit
 }
 
 const hasOne = ({ user }: AccountVisit): boolean => heldBy(user).hash !== undefined
@@ -73,6 +83,7 @@ const choose = async (visit: AccountVisit, { new_password: wanted = '', warned }
   const data = { hash: await services.passwords.hash(wanted), changed_at: at.toISOString() }
   const chosen = await changeOwn(services, user, async (trx) => {
     if (!(await credentials.add(trx, at, pool.id, user.id, { kind: 'password', data }))) return false
+    await users.takeOver(trx, at, pool.id, user.id)
     await endOthers(trx, pool.id, user.id, session)
     const happened = { type: 'user.password_set', data: { by: byOf(visit), must_change: false } } as const
     await audit.record(trx, at, aboutOf(visit), happened)

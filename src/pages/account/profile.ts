@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { isKeptElsewhere } from '../../directory/pools.ts'
 import { askedOf, faultsOf, ownSchema, type ProfileFault, propertiesOf, readProfile } from '../../directory/profiles.ts'
 import * as users from '../../directory/users.ts'
 import { Problem } from '../../platform/problem.ts'
@@ -22,25 +23,29 @@ interface Draft {
 const page = (visit: AccountVisit, draft?: Draft): void => {
   const { pool, user, words } = visit
   const known = draft?.answer ?? textsOf(user.profile)
-  const fields = askedOf(pool.settings.user_schema).map((property) => {
+  const kept = isKeptElsewhere(pool, user)
+  const asked = kept ? [] : askedOf(pool.settings.user_schema)
+  const fields = asked.map((property) => {
     const fault = draft?.faults?.find((one) => one.property === property.name)
     return profileField(property, known[property.name], fault && faultWord(fault))
   })
   const facts = propertiesOf(pool.settings.user_schema)
-    .filter(({ readOnly, name }) => readOnly && user.profile[name] !== undefined)
+    .filter(({ readOnly, name }) => (kept || readOnly) && user.profile[name] !== undefined)
     .map(({ title, name }) => ({ name: title, value: String(user.profile[name]) }))
   const hidden = [{ name: 'version', value: user.updatedAt.toISOString() }]
   const form =
     fields.length > 0
       ? formOf(visit, { fields, submit: 'button.save' }, { path: 'profile', hidden, alert: draft?.alert })
       : null
-  const lead = facts.length > 0 ? words.t('account.profile.fixed') : null
+  const fixed = facts.length > 0 ? words.t('account.profile.fixed') : null
+  const lead = kept ? words.t('account.kept_elsewhere') : fixed
   draw(visit, 'account/form', { heading: words.t('account.profile.title'), lead, facts, form })
 }
 
 /** Takes exactly the fields that are asked for: whatever else is sent is refused, and not dropped. */
 const save = async (visit: AccountVisit, { version = '', ...answer }: Answer): Promise<void> => {
   const { pool, user, at, desk } = visit
+  if (isKeptElsewhere(pool, user)) throw new Problem('conflict', { detail: 'This is kept elsewhere.' })
   const schema = pool.settings.user_schema
   const asked = new Set(askedOf(schema).map(({ name }) => name))
   if (Object.keys(answer).some((name) => !asked.has(name))) throw new Problem('invalid_request')

@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
 import { freshMs, reaches } from '../../directory/acr.ts'
+import { pathOf } from '../../directory/address.ts'
 import { findSession, signInAddress } from '../../oidc/account-session.ts'
 import type { Issuer } from '../../oidc/providers.ts'
 import { Problem } from '../../platform/problem.ts'
@@ -45,7 +46,7 @@ export const comeBack = async (ctx: Context, desk: Desk, issuer: Issuer): Promis
   if (proof !== undefined && age >= freshMs) throw new Problem('forbidden', { key: 'account_unproven' })
   // Somebody else signed in: what the one before was about to do is not theirs to go on with.
   const same = proof === undefined || proof === session.userId
-  leave(ctx, `/w/${issuer.workspace.slug}/account${same ? to : ''}`)
+  leave(ctx, `${pathOf(issuer.workspace)}/account${same ? to : ''}`)
 }
 
 const leave = (ctx: Context, to: string): void => {

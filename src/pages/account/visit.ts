@@ -1,4 +1,5 @@
 import type { Context } from 'koa'
+import { pathOf } from '../../directory/address.ts'
 import type { Pool } from '../../directory/pools.ts'
 import type { User } from '../../directory/users.ts'
 import type { AccountSession } from '../../oidc/account-session.ts'
@@ -30,6 +31,8 @@ export interface AccountPage {
   path: string
   /** Shown and answered only soon after a proof at the account's strongest level (security.md 48, 55). */
   sensitive?: true
+  /** There also where people do not look after their own account. */
+  always?: true
   get(visit: AccountVisit, part: string): Promise<void> | void
   post?(visit: AccountVisit, answer: Answer, part: string): Promise<void>
 }
@@ -46,7 +49,7 @@ export interface AccountSection {
 export const boundTo = ({ session }: Pick<AccountVisit, 'session'>): string => `account ${session.stored}`
 
 export const addressOf = ({ issuer }: Pick<AccountVisit, 'issuer'>, path = ''): string =>
-  `/w/${issuer.workspace.slug}/account${path === '' ? '' : `/${path}`}`
+  `${pathOf(issuer.workspace)}/account${path === '' ? '' : `/${path}`}`
 
 /** By whom, for the events of what a person does for themselves. */
 export const byOf = ({ user }: AccountVisit) => ({ kind: 'person', id: user.id }) as const
@@ -67,6 +70,8 @@ const done = {
   ended: 'notice.account_ended',
   revoked: 'notice.account_revoked',
   changed: 'notice.account_changed',
+  allowed: 'notice.account_allowed',
+  refused: 'notice.account_refused',
 } as const
 
 /** Leads on after a form, to a page that says what was done. 303 and nothing else (RFC 9700 section 4.12). */

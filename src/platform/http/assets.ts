@@ -22,6 +22,7 @@ const files: Record<string, string> = {
   'strength.js': join(views, 'assets/strength.js'),
   'passkey.js': join(views, 'assets/passkey.js'),
   'simplewebauthn.js': join(webauthn, '../dist/bundle/index.umd.min.js'),
+  'send.js': join(views, 'assets/send.js'),
   'preview.js': join(views, 'assets/preview.js'),
 }
 

@@ -15,13 +15,14 @@ const every = {
   link: { about: 'the link', sample: 'https://id.example.org/sample', isLink: true },
   minutes: { about: 'for how many minutes it works', sample: 10 },
   hours: { about: 'for how many hours it can be accepted', sample: 72 },
-  days: { about: 'in how many days it happens', sample: 14 },
+  days: { about: 'in how many days it happens, or for how many it works', sample: 14 },
   left: { about: 'how many recovery codes are left', sample: 3 },
   added: { about: 'what the account goes by now', sample: 'ada@example.net' },
   gone: { about: 'what the account goes by no longer', sample: 'ada@example.org', inOurs: 'none' },
   page: { about: 'the page that takes the code', sample: 'https://id.example.org/invitation', isLink: true },
   inviter: { about: 'who invites', sample: 'Grace', inOurs: '' },
   message: { about: 'what they say', sample: 'We look forward to seeing you.' },
+  client: { about: 'the application that asks', sample: 'Example App' },
   device: { about: 'the browser and system', sample: 'Firefox on Linux' },
   network: { about: 'the network, and the country where it is known', sample: '192.0.2.0/24' },
   time: { about: 'when it was', sample: '3 May 2027 at 09:12 UTC' },
@@ -44,6 +45,7 @@ const mails = {
   'refresh-reuse': [],
   invitation: ['link!', 'code', 'page', 'hours', 'inviter?', 'message?'],
   reset: ['link!', 'minutes'],
+  'set-password': ['link!', 'days'],
   'factor-added': [],
   'factor-removed': [],
   'identifier-code': ['code!', 'minutes'],
@@ -56,6 +58,7 @@ const mails = {
   'new-sign-in': ['device', 'network', 'time', 'link'],
   'sign-in-refused': ['device', 'network', 'time', 'link'],
   'magic-link': ['link!', 'minutes'],
+  request: ['client', 'message?', 'link!', 'minutes'],
 } as const satisfies Record<string, readonly Use[]>
 export type MessageName = keyof typeof mails
 export const messageNames = Object.keys(mails) as MessageName[]

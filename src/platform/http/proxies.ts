@@ -2,10 +2,15 @@ import ipaddr from 'ipaddr.js'
 
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number]
 
+/** Tells whether an address is that of a proxy we trust. */
+export const openTrust = (trusted: readonly string[]): ((ip: string) => boolean) => {
+  const ranges = trusted.map((text): Range => (text.includes('/') ? ipaddr.parseCIDR(text) : single(text)))
+  return (ip) => ranges.some((range) => matches(ip, range))
+}
+
 /** Reads who a request comes from: its peer, unless that is a proxy we trust, then whoever that proxy names. */
 export const openClientAddress = (trusted: readonly string[]) => {
-  const ranges = trusted.map((text): Range => (text.includes('/') ? ipaddr.parseCIDR(text) : single(text)))
-  const isTrusted = (ip: string) => ranges.some((range) => matches(ip, range))
+  const isTrusted = openTrust(trusted)
   return (peer: string, forwardedFor: string): string => {
     let client = canonical(peer)
     // From the right: each proxy appends the peer it saw, and only what a trusted one appended is known.

@@ -62,6 +62,8 @@ export interface Field {
   readonly?: boolean
   /** What is typed is code: drawn in letters of one width, and never corrected. */
   raw?: boolean
+  /** How many lines a text has room for. */
+  rows?: number
   /** Shows how strong a password is while it is typed; `least` is how many code points it must have. */
   meter?: { least: number }
 }

@@ -7,6 +7,6 @@ export const emailCode = sentCode({
   factors: ['mailbox'],
   channel: 'email',
   addressOf: mailboxOf,
-  offered: ({ subject }) => subject.is === 'stranger' || mailboxOf(subject) !== undefined,
+  offered: ({ subject }) => subject.is !== 'user' || mailboxOf(subject) !== undefined,
   note: (_at, to, values) => ({ to, channel: 'email', template: 'code', values }),
 })

@@ -1,10 +1,11 @@
 import { z } from 'zod'
+import { issuerOf } from '../../directory/address.ts'
 import { post } from '../../directory/outbox.ts'
 import * as challenges from '../challenges.ts'
 import { codeField } from '../form.ts'
 import { allow } from '../sending.ts'
 import type { Asking, Method } from './method.ts'
-import { boundTo, keepProven, mailboxOf, minutesOf, userOf } from './sent-code.ts'
+import { boundTo, mailboxOf, minutesOf, readBy, userOf } from './sent-code.ts'
 
 const sent = z.object({ challenge: z.string() })
 
@@ -20,7 +21,7 @@ export const magicLink: Method<z.infer<typeof sent>, never> = {
   guarded: false,
   saved: z.never(),
   pending: sent,
-  offered: ({ subject }) => subject.is === 'stranger' || mailboxOf(subject) !== undefined,
+  offered: ({ subject }) => subject.is !== 'user' || mailboxOf(subject) !== undefined,
 
   async challenge(at) {
     const { scene, pool, subject, attempt } = at
@@ -33,7 +34,7 @@ export const magicLink: Method<z.infer<typeof sent>, never> = {
       const data = { workspace: workspace.id, attempt: attempt.id, identifier: subject.identifier.typed }
       const made = { purpose: 'link', boundTo: bindingOf(at), userId, data, link: 'with its code' } as const
       const { id, token } = await challenges.issue(trx, services, pool, made)
-      const link = `${services.config.publicUrl}/w/${workspace.slug}/verify/${token}`
+      const link = `${issuerOf(services.config, workspace)}/verify/${token}`
       const values = { link, minutes: minutesOf(pool) }
       const { to } = allowed
       await post(trx, scene, to === undefined ? undefined : { to, channel: 'email', template: 'magic-link', values })
@@ -53,9 +54,8 @@ export const magicLink: Method<z.infer<typeof sent>, never> = {
       answer.token === undefined
         ? await challenges.answer(services.db, services, at.pool.id, { ...asked, code: answer.code ?? '' })
         : await challenges.answerByLink(services.db, services, at.pool.id, { ...asked, token: answer.token })
-    if (is !== 'right' || at.subject.is !== 'user') return { ok: false, why: is === 'wrong' ? 'wrong' : 'expired' }
-    await keepProven(at, mailboxOf(at.subject))
-    return { ok: true, evidence: {} }
+    if (is !== 'right') return { ok: false, why: is === 'wrong' ? 'wrong' : 'expired' }
+    return readBy(at, mailboxOf(at.subject))
   },
 }
 

@@ -3,7 +3,7 @@ import type { Pool } from '../../directory/pools.ts'
 import type { User } from '../../directory/users.ts'
 import type { Attempt, Factor } from '../attempt.ts'
 import type { Form, Word } from '../form.ts'
-import type { Evidence, HomePool, Subject } from '../pools/pool.ts'
+import type { Closed, Evidence, HomePool, Subject } from '../pools/pool.ts'
 import type { Scene } from '../scene.ts'
 
 /** Who is asked to prove themselves, and where. */
@@ -26,10 +26,17 @@ export interface Enrolling {
   boundTo: string
 }
 
+/** What an answer that is not taken is, where nobody outside is asked. */
+export interface Refused {
+  ok: false
+  why: 'wrong' | 'expired'
+}
+
 /** `factors` and `amr` where this one proof was more or less than the method always is: a passkey that knows its user. */
 export type Verdict =
   | { ok: true; evidence: Evidence; factors?: Factor[]; amr?: string[]; left?: number }
-  | { ok: false; why: 'wrong' | 'expired' }
+  | Refused
+  | { ok: false; why: Closed }
 
 /** A way to prove who you are. A new one is a file in this folder and a line in index.ts. */
 export interface Method<Pending = unknown, Saved = unknown, Begun = unknown> {

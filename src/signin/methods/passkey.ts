@@ -69,7 +69,7 @@ export const passkey: Method<z.infer<typeof nothing>, z.infer<typeof passkeyData
   pending: nothing,
 
   offered: ({ scene, subject }) =>
-    partyAt(scene) !== undefined && (subject.is === 'stranger' || heldAt({ scene, user: subject.user }).length > 0),
+    partyAt(scene) !== undefined && (subject.is !== 'user' || heldAt({ scene, user: subject.user }).length > 0),
 
   form: (at) => {
     const party = partyAt(at.scene)

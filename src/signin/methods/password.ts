@@ -14,10 +14,13 @@ export const password: Method<z.infer<typeof nothing>, z.infer<typeof saved>> = 
   guarded: true,
   saved,
   pending: nothing,
-  offered: ({ subject }) => subject.is === 'stranger' || heldOf(subject.user, password).length > 0,
+  // Whose password is still their source's to know holds none here.
+  offered: ({ subject }) =>
+    subject.is !== 'user' || subject.user.authority === 'linked' || heldOf(subject.user, password).length > 0,
   form: (_at, _pending, error) => ({ fields: [passwordField('password', error)], submit: 'button.sign_in' }),
-  async verify({ home, subject }, answer) {
-    const evidence = await home.checkPassword(subject, answer.password ?? '')
-    return evidence ? { ok: true, evidence } : { ok: false, why: 'wrong' }
+  async verify({ home, subject, scene }, answer) {
+    const checked = await home.checkPassword(subject, answer.password ?? '', scene.ip)
+    if (checked.is === 'right') return { ok: true, evidence: checked.evidence }
+    return { ok: false, why: checked.is === 'closed' ? checked.why : 'wrong' }
   },
 }

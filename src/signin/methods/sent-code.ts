@@ -1,12 +1,14 @@
 import { z } from 'zod'
+import { type IdentifierKind, readIdentifier } from '../../directory/identifiers.ts'
 import { type Note, post } from '../../directory/outbox.ts'
 import type { Pool } from '../../directory/pools.ts'
 import * as users from '../../directory/users.ts'
 import * as challenges from '../challenges.ts'
 import { codeField } from '../form.ts'
+import type { Outsider } from '../outsider.ts'
 import type { Subject } from '../pools/pool.ts'
 import { allow } from '../sending.ts'
-import type { Asking, Method } from './method.ts'
+import type { Asking, Method, Verdict } from './method.ts'
 
 const sent = z.object({ challenge: z.string() })
 
@@ -57,14 +59,23 @@ export const sentCode = (route: Route): Method<z.infer<typeof sent>, never> => (
     const { services } = at.scene
     const tried = { id: challenge, purpose: 'sign_in', boundTo: boundTo(at, route), code: answer.code ?? '' } as const
     const { is } = await challenges.answer(services.db, services, at.pool.id, tried)
-    if (is !== 'right' || at.subject.is !== 'user') return { ok: false, why: is === 'wrong' ? 'wrong' : 'expired' }
-    await keepProven(at, route.addressOf(at.subject))
-    return { ok: true, evidence: {} }
+    if (is !== 'right') return { ok: false, why: is === 'wrong' ? 'wrong' : 'expired' }
+    return readBy(at, route.addressOf(at.subject))
   },
 })
 
+/** What it proves that somebody read what was sent to an address: a stranger never did, whatever was typed. */
+export const readBy = async (at: Asking, address: string | undefined): Promise<Verdict> => {
+  const { subject } = at
+  if (subject.is === 'stranger' || address === undefined) return { ok: false, why: 'expired' }
+  if (subject.is === 'guest')
+    return { ok: true, evidence: { arrival: { outsider: subject.outsider, proven: address } } }
+  await keepProven(at, address)
+  return { ok: true, evidence: {} }
+}
+
 /** The address is the person's own: they read what was sent there. */
-export const keepProven = async ({ scene, pool, subject }: Asking, address: string | undefined): Promise<void> => {
+const keepProven = async ({ scene, pool, subject }: Asking, address: string | undefined): Promise<void> => {
   const known = subject.is === 'user' && subject.user.identifiers.find(({ value }) => value === address)
   const { db, clock } = scene.services
   if (known && !known.verified) await users.verifyIdentifier(db, clock.now(), pool.id, known)
@@ -90,11 +101,24 @@ export const minutesOf = ({ settings }: Pool): number => Math.round(settings.cod
  * that nobody has proven may be somebody else's: it opens an account only where nothing else of it is proven either.
  */
 export const mailboxOf = (subject: Subject): string | undefined => {
-  if (subject.is !== 'user') return undefined
-  const { identifier, user } = subject
-  const mails = user.identifiers.filter(({ kind }) => kind === 'email')
+  const known = identifiersOf(subject)
+  const { identifier } = subject
+  const mails = known.filter(({ kind }) => kind === 'email')
   if (identifier.kind !== 'email') return mails.find(({ verified }) => verified)?.value
   const typed = mails.find(({ value }) => value === identifier.value)
-  const settled = user.identifiers.some(({ kind, verified }) => kind !== 'username' && verified)
+  const settled = known.some(({ kind, verified }) => kind !== 'username' && verified)
   return typed && (typed.verified || !settled) ? typed.value : undefined
 }
+
+/** What somebody goes by, here or at the pool's source, in its canonical form; nothing of a stranger. */
+export const identifiersOf = (subject: Subject): { kind: IdentifierKind; value: string; verified: boolean }[] => {
+  if (subject.is === 'user') return subject.user.identifiers
+  return subject.is === 'guest' ? told(subject.outsider) : []
+}
+
+/** What somebody goes by at the source, in its canonical form. */
+export const told = ({ identifiers }: Outsider) =>
+  identifiers.flatMap(({ kind, typed, verified }) => {
+    const read = readIdentifier(typed, [kind])
+    return read ? [{ kind, value: read.value, verified }] : []
+  })

@@ -1,7 +1,7 @@
 import { hostOf } from '../../directory/outbox.ts'
 import type { Subject } from '../pools/pool.ts'
 import { sendsTexts, sendsTo } from '../sending.ts'
-import { sentCode } from './sent-code.ts'
+import { identifiersOf, sentCode } from './sent-code.ts'
 
 /** A code sent to a mobile number that is verified (ASVS 5.0, 6.6.1): whoever only claims a number gets nothing there. */
 export const smsCode = sentCode({
@@ -13,7 +13,7 @@ export const smsCode = sentCode({
   offered: ({ scene, pool, subject }) => {
     if (!sendsTexts(scene.services)) return false
     const number = subject.is === 'user' ? numberOf(subject) : typedBy(subject)
-    return number === undefined ? subject.is === 'stranger' : sendsTo(pool, number)
+    return number === undefined ? subject.is !== 'user' : sendsTo(pool, number)
   },
   note: ({ scene }, to, values) => ({ to, channel: 'sms', template: 'code', host: hostOf(scene.services), values }),
 })
@@ -22,8 +22,7 @@ const typedBy = ({ identifier }: Subject) => (identifier.kind === 'mobile' ? ide
 
 /** The number typed, else the first of the account; only a verified one. */
 const numberOf = (subject: Subject): string | undefined => {
-  if (subject.is !== 'user') return undefined
-  const verified = subject.user.identifiers.filter((one) => one.kind === 'mobile' && one.verified)
+  const verified = identifiersOf(subject).filter((one) => one.kind === 'mobile' && one.verified)
   const typed = typedBy(subject)
   return verified.find(({ value }) => typed === undefined || value === typed)?.value
 }

@@ -4,23 +4,27 @@ import type { Pool } from '../../directory/pools.ts'
 import type { User } from '../../directory/users.ts'
 import type { Services } from '../../services.ts'
 import { heldBy, isKnownToOthers, mustGiveWay } from '../passwords.ts'
-import type { HomePool } from './pool.ts'
+import type { Checked, HomePool } from './pool.ts'
 
 /** A pool whose users live here. Anyone who is not active is a stranger: same pages, same words, same time. */
 export const local = (pool: Pool, services: Services): HomePool => ({
   identify: async (identifier, found) =>
     found?.status === 'active' ? { is: 'user', identifier, user: found } : { is: 'stranger', identifier },
 
-  async checkPassword(subject, password) {
+  seek: async () => undefined,
+
+  async checkPassword(subject, password): Promise<Checked> {
     const { passwords, clock } = services
     const own = subject.is === 'user' ? passwordHashOf(subject.user) : undefined
-    if (!(await passwords.verify(own, password)) || own === undefined) return undefined
-    if (subject.is === 'user' && mustGiveWay(clock.now(), pool, subject.user)) return { mustChange: true }
-    if (!passwords.needsRehash(own)) return {}
+    if (!(await passwords.verify(own, password)) || own === undefined) return { is: 'wrong' }
+    if (subject.is === 'user' && mustGiveWay(clock.now(), pool, subject.user)) return mustChange
+    if (!passwords.needsRehash(own)) return { is: 'right', evidence: {} }
     // What another system let pass is looked at here for the first time.
-    if (!own.startsWith('$argon2') && (await isKnownToOthers(services, pool, password))) return { mustChange: true }
-    return { passwordHash: await passwords.hash(password) }
+    if (!own.startsWith('$argon2') && (await isKnownToOthers(services, pool, password))) return mustChange
+    return { is: 'right', evidence: { passwordHash: await passwords.hash(password) } }
   },
+
+  settle: async (subject) => (subject.is === 'user' ? subject.user : undefined),
 
   async admit({ user }, { passwordHash }) {
     const { db, passwords, clock } = services
@@ -31,6 +35,8 @@ export const local = (pool: Pool, services: Services): HomePool => ({
     return user
   },
 })
+
+const mustChange: Checked = { is: 'right', evidence: { mustChange: true } }
 
 /** The hash of somebody's password, if they have one. */
 export const passwordHashOf = (user: User): string | undefined => heldBy(user).hash

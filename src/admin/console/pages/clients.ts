@@ -1,3 +1,4 @@
+import { hasSecret } from '../../../directory/client-protocol.ts'
 import type { Json } from '../../openapi.ts'
 import { allows, type ConsolePage, call, type Outcome, type Told, type Visit } from '../page.ts'
 import { demanding, pagesOf, type Section } from '../section.ts'
@@ -26,7 +27,7 @@ const clients: Section = {
   columns: [
     { title: 'Name', text: ({ client_name }) => String(client_name) },
     { title: 'Client ID', text: ({ client_id }) => String(client_id), as: 'code' },
-    { title: 'Secret', text: ({ token_endpoint_auth_method: by }) => (by === 'none' ? 'none' : 'yes') },
+    { title: 'Secret', text: ({ token_endpoint_auth_method: by }) => (hasSecret(String(by)) ? 'yes' : 'none') },
     { title: 'Status', text: ({ status }) => String(status), as: 'badge' },
     { title: 'Changed', text: ({ updated_at }) => String(updated_at), as: 'time' },
   ],
@@ -58,11 +59,11 @@ const detailOf = async (visit: Visit, client: Json): Promise<Json> => {
     allows(visit, 'getWorkspace') ? call(visit, 'getWorkspace', { params }) : undefined,
   ])
   const here = clientHref(visit, client.client_id)
-  const rotates = client.token_endpoint_auth_method !== 'none' && allows(visit, 'rotateClientSecret')
+  const rotates = hasSecret(String(client.token_endpoint_auth_method)) && allows(visit, 'rotateClientSecret')
   return {
     groups: clientFacts(client, connections),
     snippets: workspace ? snippetsFor(client, String(workspace.body.issuer)) : [],
-    hasSecret: client.token_endpoint_auth_method !== 'none',
+    hasSecret: hasSecret(String(client.token_endpoint_auth_method)),
     rotate: rotates ? `${here}/~rotate` : null,
     endOld: rotates && client.old_secret_valid ? `${here}/~end-old` : null,
     oldValid: client.old_secret_valid,

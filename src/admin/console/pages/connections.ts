@@ -39,7 +39,25 @@ const connections: Section = {
 
 const wordingOf = async (visit: Visit, item?: Json): Promise<Wording> => ({
   ...words,
-  ...(item ? {} : { options: { pool: await unconnected(visit) } }),
+  options: {
+    ...(item ? {} : { pool: await unconnected(visit) }),
+    post_authentication_script: await scriptsOf(visit, item),
+  },
+})
+
+/** The scripts that may stand behind a connection; the one that does stays, whoever looks. */
+const scriptsOf = async (visit: Visit, item?: Json): Promise<{ value: string; label: string }[]> => {
+  const known = allows(visit, 'listScripts') ? await call(visit, 'listScripts', scriptsAsked(visit)) : undefined
+  const fitting = ((known?.body.items ?? []) as Json[]).filter(({ point }) => point === 'post_authentication')
+  const options = fitting.map(({ id, name }) => ({ value: String(id), label: String(name) }))
+  const held = item?.post_authentication_script
+  if (typeof held !== 'string' || options.some(({ value }) => value === held)) return options
+  return [...options, { value: held, label: 'The one that stands there' }]
+}
+
+const scriptsAsked = ({ params }: Visit) => ({
+  params: { workspace: params.workspace ?? '' },
+  query: { limit: 200 },
 })
 
 /** The pools that a workspace has no connection to yet. */
@@ -64,8 +82,19 @@ const words: Wording = {
     domains: 'Email domains',
     amr: 'Methods that tokens name',
     mapping: 'Further claims',
+    reload_claims_at_refresh: 'Ask the source again at each refresh',
+    context_cache_seconds: 'Tell what was said at the sign-in, for seconds',
+    post_authentication_script: 'Script',
+    post_authentication_application: 'Application',
   },
+  whole: ['post_authentication_application'],
   hints: {
+    post_authentication_script: 'Runs once somebody has proven who they are; it may deny, ask for more, or add claims.',
+    post_authentication_application:
+      'People are sent there next; with a script, those whom it redirects. As JSON, with "url" and "public_key".',
+    reload_claims_at_refresh:
+      'For pools that are kept in step with a source: whoever is closed there gets no new tokens.',
+    context_cache_seconds: 'Of the script or application below. Empty: for as long as the sign-in lasts.',
     pool: 'Only those that are not connected yet.',
     name: 'What people choose. Empty: the name of the pool.',
     position: 'The smallest comes first.',
@@ -78,7 +107,11 @@ const words: Wording = {
   groups: [
     { title: 'The connection', fields: ['pool', 'name', 'enabled'] },
     { title: 'Where people choose', fields: ['position', 'hidden', 'domains'] },
-    { title: 'Tokens', fields: ['mapping', 'amr'] },
+    { title: 'Tokens', fields: ['mapping', 'amr', 'reload_claims_at_refresh', 'context_cache_seconds'] },
+    {
+      title: 'After authentication',
+      fields: ['post_authentication_script', 'post_authentication_application'],
+    },
   ],
 }
 

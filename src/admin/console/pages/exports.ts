@@ -1,3 +1,4 @@
+import { emitters } from '../../../directory/emitters/index.ts'
 import { demand, may } from '../../access.ts'
 import { hashScopes } from '../../resources/exports.ts'
 import { demandRoute, type Inside, openPool, screenIn } from '../inside.ts'
@@ -23,6 +24,7 @@ const show = async (visit: Visit): Promise<Outcome> => {
     action: `${here}/~download`,
     hashes: neededFor(inside).every((scope) => may(visit.actor, scope)) ? `${here}/~hashes` : null,
     danger: false,
+    formats: formatsFor(false),
   }
   return screenIn(inside, visit, { section: 'exports', view: 'console/exports', title: 'Export users', values })
 }
@@ -30,12 +32,18 @@ const show = async (visit: Visit): Promise<Outcome> => {
 const showHashes = async (visit: Visit): Promise<Outcome> => {
   const inside = await openPool(visit)
   for (const scope of neededFor(inside)) demand(visit.actor, scope)
-  const values = { action: visit.path, hashes: null, danger: true }
+  const values = { action: visit.path, hashes: null, danger: true, formats: formatsFor(true) }
   const title = 'Export with password hashes'
   return screenIn(inside, visit, { section: 'exports', above: [], view: 'console/exports', title, values })
 }
 
+/** What there is to choose from; not every format has a place for hashes. */
+const formatsFor = (withHashes: boolean) =>
+  Object.values(emitters)
+    .filter(({ hashes }) => hashes || !withHashes)
+    .map(({ name, title }) => ({ name, title }))
+
 const download = async (visit: Visit, hashes: string): Promise<Outcome> => {
-  const format = visit.form.format === 'ndjson' ? 'ndjson' : 'csv'
+  const format = visit.form.format || 'csv'
   return { download: await callDownload(visit, 'exportUsers', { query: { format, hashes } }) }
 }

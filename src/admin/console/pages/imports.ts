@@ -1,3 +1,4 @@
+import { presets } from '../../../directory/presets/index.ts'
 import type { Field } from '../../../platform/http/render.ts'
 import { Problem } from '../../../platform/problem.ts'
 import type { Json } from '../../openapi.ts'
@@ -36,6 +37,11 @@ const duplicates = [
   { value: 'fail', label: 'Count their rows as failed' },
 ]
 
+const origins = [
+  { value: '', label: 'Lido, or your own columns' },
+  ...presets.map(({ name, title }) => ({ value: name, label: title })),
+]
+
 const fieldsFor = (typed: Record<string, string>): Field[] => [
   {
     name: 'dry_run',
@@ -51,6 +57,14 @@ const fieldsFor = (typed: Record<string, string>): Field[] => [
     options: duplicates,
   },
   {
+    name: 'preset',
+    kind: 'select',
+    label: 'The file is from',
+    hint: 'A file of one of these systems is taken as it is; its fields are called by its own names below.',
+    value: typed.preset ?? '',
+    options: origins,
+  },
+  {
     name: 'columns',
     kind: 'textarea',
     label: 'Columns with other names',
@@ -60,8 +74,8 @@ const fieldsFor = (typed: Record<string, string>): Field[] => [
 ]
 
 const showNew = async (visit: Visit): Promise<Outcome> => {
-  const { on_duplicate = 'skip', columns = '', dry_run = 'true' } = visit.query
-  return drawNew(visit, await openNew(visit), { dry_run, on_duplicate, columns })
+  const { on_duplicate = 'skip', columns = '', dry_run = 'true', preset = '' } = visit.query
+  return drawNew(visit, await openNew(visit), { dry_run, on_duplicate, columns, preset })
 }
 
 const openNew = (visit: Visit): Promise<Inside> => {
@@ -130,18 +144,21 @@ const begin = async (
     dry_run: fields.dry_run === 'true' ? 'true' : 'false',
     on_duplicate: fields.on_duplicate || 'skip',
     columns: JSON.stringify(mappingOf(fields.columns)),
+    ...(fields.preset ? { preset: fields.preset } : {}),
   }
-  const upload = { type: typeOf(filename, type), stream }
+  const upload = { type: typeOf(filename, type, Boolean(fields.preset)), stream }
   const { body } = await call(visit, 'createImport', { query, upload })
   return body
 }
 
 /** What a file is, by its name first: spreadsheets make browsers call a CSV whatever they like. */
-const typeOf = (filename: string, type: string): string => {
+const typeOf = (filename: string, type: string, isPreset: boolean): string => {
   if (/\.csv$/i.test(filename)) return 'text/csv'
   if (/\.(ndjson|jsonl)$/i.test(filename)) return 'application/x-ndjson'
   if (type === 'text/csv' || type === 'application/x-ndjson') return type
-  throw refuse({ '/file': 'Its name ends with neither .csv nor .ndjson nor .jsonl' })
+  if (isPreset && (/\.json$/i.test(filename) || type === 'application/json')) return 'application/json'
+  const ends = 'Its name ends with neither .csv nor .ndjson nor .jsonl'
+  throw refuse({ '/file': /\.json$/i.test(filename) ? `${ends}; say whose JSON it is` : ends })
 }
 
 const mappingOf = (text: string | undefined): Record<string, string | null> => {
@@ -168,7 +185,12 @@ const show = async (visit: Visit): Promise<Outcome> => {
   const { body: item } = await call(visit, 'getImport')
   const running = item.state !== 'done'
   const still = visit.query.refresh === 'off'
-  const again = new URLSearchParams({ on_duplicate: String(item.on_duplicate), dry_run: 'false' })
+  const origin = presets.find(({ name }) => name === item.preset)
+  const again = new URLSearchParams({
+    on_duplicate: String(item.on_duplicate),
+    dry_run: 'false',
+    ...(origin ? { preset: origin.name } : {}),
+  })
   const values = {
     item: { ...item, finished_at: item.finished_at ?? '' },
     running,
@@ -176,6 +198,8 @@ const show = async (visit: Visit): Promise<Outcome> => {
     still: running && still,
     percent: percentOf(item),
     ...faultsOf(visit, item.errors as Fault[]),
+    origin: origin?.title ?? null,
+    warnings: (item.warnings as Fault[]).slice(0, rowsOnPage),
     policy: duplicates.find(({ value }) => value === item.on_duplicate)?.label ?? '',
     forReal:
       item.dry_run === true && !running && allows(visit, 'createImport')

@@ -29,6 +29,7 @@ const list = async (visit: Visit): Promise<Outcome> => {
       ],
     })),
     rotations: allows(visit, 'rotateKeys') ? algorithms.map((alg) => rotationOf(visit, keys, alg)) : [],
+    revocations: allows(visit, 'revokeKey') ? keys.map((key) => revocationOf(visit, key)) : [],
   }
   return { show: { view: 'console/keys', title: 'Keys', crumbs, values } }
 }
@@ -38,6 +39,11 @@ const rotationOf = (visit: Visit, keys: Json[], alg: string) => {
   const coming = keys.some((key) => key.alg === alg && key.state === 'coming')
   return { alg, href: coming ? null : `${workspaceHref(visit)}/keys/~rotate?alg=${alg}` }
 }
+
+const revocationOf = (visit: Visit, { kid, alg }: Json) => ({
+  name: `${alg} ${kid}`,
+  href: `${workspaceHref(visit)}/keys/${encodeURIComponent(String(kid))}/~revoke`,
+})
 
 const ask = async (visit: Visit, alg: string, alert: string | null = null): Promise<Outcome> => {
   const crumbs = [...(await aboveWorkspace(visit)), { title: 'Keys', href: `${workspaceHref(visit)}/keys` }]
@@ -52,6 +58,18 @@ const rotate = async (visit: Visit): Promise<Outcome> => {
   return { to: `${workspaceHref(visit)}/keys`, notice: 'New keys are published; they sign in 15 minutes.' }
 }
 
+const askRevoke = async (visit: Visit, alert: string | null = null): Promise<Outcome> => {
+  const crumbs = [...(await aboveWorkspace(visit)), { title: 'Keys', href: `${workspaceHref(visit)}/keys` }]
+  const values = { kid: visit.params.kid ?? '', alert }
+  return { show: { view: 'console/revoke-key', title: 'Revoke a key', crumbs, status: alert ? 409 : 200, values } }
+}
+
+const revoke = async (visit: Visit): Promise<Outcome> => {
+  const told = await call(visit, 'revokeKey', {}).catch((error) => faultsFor(error).alert)
+  if (typeof told === 'string') return askRevoke(visit, told)
+  return { to: `${workspaceHref(visit)}/keys`, notice: 'The key is withdrawn, and what it signed is refused.' }
+}
+
 export const keyPages: ConsolePage[] = [
   { method: 'GET', path: '/workspaces/{workspace}/keys', handle: list },
   {
@@ -61,4 +79,11 @@ export const keyPages: ConsolePage[] = [
     handle: (visit) => ask(demanding(visit, 'rotateKeys'), visit.query.alg ?? ''),
   },
   { method: 'POST', path: '/workspaces/{workspace}/keys/~rotate', danger: true, handle: rotate },
+  {
+    method: 'GET',
+    path: '/workspaces/{workspace}/keys/{kid}/~revoke',
+    danger: true,
+    handle: (visit) => askRevoke(demanding(visit, 'revokeKey')),
+  },
+  { method: 'POST', path: '/workspaces/{workspace}/keys/{kid}/~revoke', danger: true, handle: revoke },
 ]

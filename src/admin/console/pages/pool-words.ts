@@ -53,7 +53,7 @@ const options = Object.fromEntries(
 
 /** The settings of a pool as an operator meets them: who comes in, how, and what is known of them. */
 export const poolWording: Wording = {
-  omit: ['kind'],
+  omit: ['kind', 'source', 'upstream'],
   options,
   emptyIsNull: ['sms_countries'],
   labels: {
@@ -151,6 +151,7 @@ export const poolFacts = (pool: Json): FactGroup[] => {
       facts: [
         { name: 'Slug', value: String(pool.slug), as: 'code' },
         { name: 'Status', value: String(pool.status), as: 'badge' },
+        { name: 'Where its people live', value: whereabouts(pool) },
         { name: 'Description', value: String(pool.description) },
         { name: 'Colour', value: String(pool.color), as: 'color' },
         { name: 'Made', value: String(pool.created_at), as: 'time' },
@@ -184,6 +185,31 @@ export const poolFacts = (pool: Json): FactGroup[] => {
       ],
     },
   ]
+}
+
+/** Where people of a pool live or sign in, in words. */
+export const whereabouts = ({ kind, source, upstream }: Json): string => {
+  const type = typeTitles[String((source as Json | null)?.type ?? (upstream as Json | null)?.type ?? '')]
+  if (kind === 'external') {
+    const stays = (source as Json).mode === 'sync'
+    return stays ? `In ${type}, with a copy here` : `In ${type}, until they come over as they sign in`
+  }
+  return kind === 'federated' ? `They sign in at ${type}` : 'Here'
+}
+
+/** The types of sources and upstreams as people call them. */
+export const typeTitles: Record<string, string> = {
+  auth0: 'Auth0',
+  cognito: 'Amazon Cognito',
+  custom: 'a script of yours',
+  http: 'a server of yours',
+  oidc: 'an OpenID Provider',
+  google: 'Google',
+  microsoft: 'Microsoft Entra ID',
+  apple: 'Apple',
+  github: 'GitHub',
+  facebook: 'Facebook',
+  saml: 'a SAML identity provider',
 }
 
 const secondFactorFacts = (pool: Json): Fact[] =>

@@ -1,6 +1,6 @@
 import type { Json } from '../../openapi.ts'
 import { tabsOf } from '../inside.ts'
-import { type ConsolePage, call, type Visit } from '../page.ts'
+import { allows, type ConsolePage, call, type Visit } from '../page.ts'
 import { type Conflict, pagesOf, type Section } from '../section.ts'
 import { poolFacts, poolWording } from './pool-words.ts'
 import { poolPreviews, poolSamples } from './preview.ts'
@@ -28,10 +28,14 @@ const pools: Section = {
   ],
   wording: () => poolWording,
   facts: poolFacts,
-  tabs: (visit) => (visit.params.pool ? tabsOf(`/console${poolPath(visit)}`, visit) : []),
+  tabs: (visit, item) => (visit.params.pool ? tabsOf(`/console${poolPath(visit)}`, visit, undefined, item) : []),
   detail: {
     view: 'console/pool',
-    load: async (visit) => ({ preview: `/console${poolPath(visit)}/~preview` }),
+    load: async (visit, item) => ({
+      preview: `/console${poolPath(visit)}/~preview`,
+      outside: allows(visit, 'updatePool') ? `/console${poolPath(visit)}/~outside` : null,
+      kind: item.kind,
+    }),
   },
   preview: poolSamples,
   conflicts: (visit, patch) => conflictsOf(visit, patch),

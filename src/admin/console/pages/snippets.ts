@@ -25,8 +25,14 @@ interface Values {
 
 type Kind = 'browser' | 'native' | 'server' | 'machine'
 
-/** Code for a client of a workspace, by what the client is: what fits it best comes first. */
+const simple: ReadonlySet<unknown> = new Set(['none', 'client_secret_basic', 'client_secret_post'])
+
+/**
+ * Code for a client of a workspace, by what the client is: what fits it best comes first. None for one that signs what it
+ * says or shows a certificate: that would not do as it stands here.
+ */
 export const snippetsFor = (client: Json, issuer: string): Snippet[] => {
+  if (!simple.has(client.token_endpoint_auth_method)) return []
   const values = valuesOf(client, issuer)
   return libraries[values.kind].map((library) => library(values))
 }

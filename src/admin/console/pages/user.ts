@@ -4,6 +4,7 @@ import { humanName } from '../fields.ts'
 import { type Inside, openPool, screenIn } from '../inside.ts'
 import { allows, type ConsolePage, call, faultsFor, type Outcome, type Visit } from '../page.ts'
 import { personName, profileFacts } from '../user-form.ts'
+import { typeTitles } from './pool-words.ts'
 
 const one = '/pools/{pool}/users/{id}'
 
@@ -13,6 +14,7 @@ export const userPages: ConsolePage[] = [
   press('~reset', (visit) => call(visit, 'sendPasswordReset'), 'The message with the link is on its way.'),
   press('~deactivate', (visit) => setStatus(visit, 'inactive'), 'Deactivated, and signed out everywhere.'),
   press('~reactivate', (visit) => setStatus(visit, 'active'), 'Active again.'),
+  press('~lift', (visit) => call(visit, 'liftTombstone'), 'They can come back from where they live, as a new user.'),
   press('~sign-out', (visit) => call(visit, 'endSessions'), 'Signed out everywhere.'),
   press('sessions/{session}/~end', (visit) => call(visit, 'endSession'), 'The session is over.'),
   press('~join', (visit) => changeGroup(visit, 'add'), 'Taken into the group.'),
@@ -70,6 +72,7 @@ const show = async (visit: Visit, alert?: string): Promise<Outcome> => {
   ])
   const values = {
     here,
+    kept: keptElsewhere(inside, user),
     user: { status: user.status, facts: factsOf(inside, user), identifiers: user.identifiers },
     actions: actionsOf(visit, inside, user, here),
     alert: alert ?? null,
@@ -86,25 +89,29 @@ const show = async (visit: Visit, alert?: string): Promise<Outcome> => {
 const changeable = (visit: Visit, { status }: Json, route: string): boolean =>
   status !== 'deleted' && allows(visit, route)
 
-const actionsOf = (visit: Visit, { pool }: Inside, user: Json, here: string) => {
+const actionsOf = (visit: Visit, inside: Inside, user: Json, here: string) => {
+  const { pool } = inside
   const { status, identifiers } = user as { status: string; identifiers: { type: string }[] }
   const hasEmail = identifiers.some(({ type }) => type === 'email')
   const hasPasswords = (pool.sign_in_methods as string[]).includes('password')
   const may = (route: string, also = true) => also && changeable(visit, user, route)
+  const own = keptElsewhere(inside, user) === null
+  const lifts = status === 'deleted' && pool.kind !== 'local' && allows(visit, 'liftTombstone')
   const link = (title: string, path: string, fits: boolean) => ({ title, href: fits ? `${here}/${path}` : null })
   return {
-    edit: may('updateUser') ? `${here}/~edit` : null,
+    edit: may('updateUser', own) ? `${here}/~edit` : null,
     remove: may('deleteUser') ? `${here}/~delete` : null,
-    password: may('setPassword', hasPasswords) ? `${here}/~password` : null,
+    password: may('setPassword', hasPasswords && own) ? `${here}/~password` : null,
     presses: [
       link('Send the activation again', '~activation', may('sendActivation', status === 'new' && hasEmail)),
       link(
         'Send a password reset',
         '~reset',
-        may('sendPasswordReset', status === 'active' && hasEmail && hasPasswords),
+        may('sendPasswordReset', status === 'active' && hasEmail && hasPasswords && own),
       ),
       link('Deactivate', '~deactivate', may('updateUser', status === 'active')),
       link('Reactivate', '~reactivate', may('updateUser', status === 'inactive')),
+      link('Let them come back', '~lift', lifts),
     ].filter(({ href }) => href !== null),
   }
 }
@@ -117,11 +124,26 @@ const factsOf = ({ pool }: Inside, user: Json) => {
     ...profileFacts(pool, profile).map(({ name, value }) => ({ name, ...toldOf(value) })),
     ...Object.entries(metadata).map(([name, value]) => ({ name: `${humanName(name)} (metadata)`, ...toldOf(value) })),
     ...(user.external_id ? [{ name: 'Name in another system', value: String(user.external_id), as: 'code' }] : []),
+    ...sourceFacts(user),
     { name: 'Password checked by', value: authorities[String(user.authority)] ?? String(user.authority), as: 'text' },
     { name: 'Made', value: String(user.created_at), as: 'time' },
     { name: 'Changed', value: String(user.updated_at), as: 'time' },
     { name: 'Last sign-in', value: String(user.last_sign_in_at ?? ''), as: 'time' },
   ]
+}
+
+const sourceFacts = ({ source }: Json) => {
+  if (!source) return []
+  const { type, migrated_at } = source as { type: string; migrated_at: string | null }
+  const moved = migrated_at ? [{ name: 'Moved here', value: migrated_at, as: 'time' }] : []
+  return [{ name: 'Came from', value: typeTitles[type] ?? type, as: 'text' }, ...moved]
+}
+
+/** Why an operator cannot change somebody; null where they can. */
+const keptElsewhere = ({ pool }: Inside, { authority }: Json): string | null => {
+  const { mode, type } = (pool.source ?? {}) as { mode?: string; type?: string }
+  if (mode !== 'sync' || authority !== 'linked') return null
+  return `Their name, profile and password are kept in ${typeTitles[type ?? ''] ?? type} and can only be changed there.`
 }
 
 const authorities: Record<string, string> = {
@@ -139,10 +161,15 @@ const toldOf = (value: unknown): { value: string; as: string } => {
 }
 
 const proofsOf = async (visit: Visit, user: Json, here: string) => {
-  const [credentials, sessions] = await Promise.all([call(visit, 'listCredentials'), call(visit, 'listSessions')])
+  const [credentials, sessions, links] = await Promise.all([
+    call(visit, 'listCredentials'),
+    call(visit, 'listSessions'),
+    call(visit, 'listLinks'),
+  ])
   const remove = changeable(visit, user, 'deleteCredential')
   const end = changeable(visit, user, 'endSession')
   return {
+    links: links.body.items as Json[],
     credentials: (credentials.body.items as Json[]).map((credential) => ({
       name: credentialNames[String(credential.type)] ?? humanName(String(credential.type)),
       made: credential.created_at,

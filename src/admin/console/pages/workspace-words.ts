@@ -1,3 +1,5 @@
+import type { KeySettings } from '../../../directory/key-settings.ts'
+import { type RegistrationPolicy, registrableScopes } from '../../../directory/registration-policy.ts'
 import { languages } from '../../../platform/words.ts'
 import type { Json } from '../../openapi.ts'
 import type { Wording } from '../fields.ts'
@@ -23,6 +25,32 @@ export const workspaceWording: Wording = {
       { value: 'active', label: 'Open' },
       { value: 'inactive', label: 'Closed: it answers nobody' },
     ],
+    'registration.mode': [
+      { value: 'off', label: 'Nobody' },
+      { value: 'token', label: 'Whoever has a registration token' },
+      { value: 'open', label: 'Anybody' },
+    ],
+    'registration.client_id_documents': [
+      { value: 'off', label: 'Not taken' },
+      { value: 'on', label: 'Taken' },
+    ],
+    'registration.grant_types': [
+      { value: 'authorization_code', label: 'Sign-in (authorization code)' },
+      { value: 'refresh_token', label: 'Refresh tokens' },
+      { value: 'client_credentials', label: 'For themselves (client credentials)' },
+      { value: 'urn:ietf:params:oauth:grant-type:device_code', label: 'Devices' },
+    ],
+    'registration.scopes': registrableScopes.map((scope) => ({ value: scope, label: scope })),
+    'registration.redirects': [
+      { value: 'https', label: 'https addresses' },
+      { value: 'loopback', label: 'Programs on the same device (http on loopback)' },
+      { value: 'private', label: 'Schemes of their own, such as com.example.app' },
+    ],
+    token_events: [
+      { value: 'people', label: 'Those that people sign in for' },
+      { value: 'all', label: 'All, those of machines too' },
+      { value: 'none', label: 'None' },
+    ],
     default_language: languages.map((lang) => ({ value: lang, label: languageName(lang) })),
   },
   labels: {
@@ -31,8 +59,25 @@ export const workspaceWording: Wording = {
     'branding.links': 'Links below the page',
     default_language: 'Language',
     refresh_grace_seconds: 'Grace for refresh tokens',
+    token_events: 'Tokens that leave an event',
+    max_sessions: 'Browsers at once',
     'passkeys.rp_id': 'Domain',
+    'keys.rotate_after_days': 'Change keys over after days',
+    'keys.algorithms': 'Algorithms',
     'passkeys.related_origins': 'Origins elsewhere',
+    'registration.mode': 'Who registers clients',
+    'registration.client_id_documents': 'Client ID metadata documents',
+    'registration.client_id_hosts': 'Hosts of documents',
+    'registration.grant_types': 'Grants',
+    'registration.scopes': 'Scopes',
+    'registration.resources': 'Resources',
+    'registration.redirects': 'Ways back',
+    'registration.most_clients': 'Clients at most',
+    'registration.per_hour': 'New ones an hour',
+    'registration.per_hour_and_network': 'An hour from one network',
+    'registration.expire_unused_days': 'Days unused',
+    'registration.rotate_access_token': 'Change the token with each change',
+    'registration.remember_consent': 'Remember consent',
     ...Object.fromEntries(Object.entries(lifetimes).map(([name, label]) => [`lifetimes.${name}`, label])),
   },
   hints: {
@@ -43,6 +88,18 @@ export const workspaceWording: Wording = {
     'branding.links': 'Six at most, one a line: Privacy = https://example.com/privacy',
     default_language: 'Spoken where neither the application nor the browser asks for a language that there is.',
     'lifetimes.interaction': 'How long somebody may take from the first page to the last.',
+    'registration.mode':
+      'Nobody looks at such a client before it asks people for consent, which it does at each sign-in (RFC 7591).',
+    'registration.client_id_documents':
+      'A client is then the https address of a document about itself; its people see the host (MCP clients and others).',
+    'registration.client_id_hosts': 'The only hosts such documents may be at, one a line. Empty: any host.',
+    'registration.resources':
+      'Every such client may ask tokens for these, with these scopes, one a line: https://mcp.example.com = tools',
+    'registration.expire_unused_days': 'A client that got no token for so many days is deleted. Empty: they stay.',
+    token_events:
+      'The event token.issued says by which grant, for which scopes and resource. Noting those of machines makes them slower.',
+    max_sessions:
+      'In so many browsers somebody may be signed in; the oldest session ends. Empty: as many as they like.',
     refresh_grace_seconds:
       'For so many seconds a used refresh token answers with the same successor, so that a lost answer can be asked again; 0 for not at all.',
   },
@@ -56,14 +113,52 @@ export const workspaceWording: Wording = {
     {
       title: 'Lifetimes',
       about: 'In seconds: 3600 is an hour, 86400 a day.',
-      fields: [...Object.keys(lifetimes).map((name) => `lifetimes.${name}`), 'refresh_grace_seconds'],
+      fields: [...Object.keys(lifetimes).map((name) => `lifetimes.${name}`), 'refresh_grace_seconds', 'max_sessions'],
+    },
+    {
+      title: 'Events',
+      fields: ['token_events'],
+    },
+    {
+      title: 'Signing keys',
+      about:
+        'A new key is published 15 minutes before it signs, so that every application knows it. With 0 days, operators change keys over.',
+      fields: ['keys.rotate_after_days', 'keys.algorithms'],
+    },
+    {
+      title: 'Clients that come by themselves',
+      about: 'How applications become clients without an operator, and how far that may go.',
+      fields: [
+        ...['mode', 'client_id_documents', 'client_id_hosts', 'grant_types', 'scopes', 'resources', 'redirects'],
+        ...['most_clients', 'per_hour', 'per_hour_and_network', 'expire_unused_days'],
+        ...['rotate_access_token', 'remember_consent'],
+      ].map((name) => `registration.${name}`),
     },
   ],
 }
 
+const modes: Record<RegistrationPolicy['mode'], string> = {
+  off: 'Nobody but operators',
+  token: 'Whoever has a registration token',
+  open: 'Anybody',
+}
+
+const documentsOf = ({ client_id_documents: taken, client_id_hosts: hosts }: RegistrationPolicy): string => {
+  if (taken === 'off') return 'Not taken'
+  return `Taken from ${hosts.join(', ') || 'any host'}`
+}
+
+const boundsOf = ({ scopes, resources, expire_unused_days: days }: RegistrationPolicy) => [
+  { name: 'Scopes', value: scopes.join(' ') },
+  { name: 'Resources', value: Object.keys(resources).join('\n') || 'None' },
+  { name: 'Deleted', value: days ? `after ${days} days without a token` : 'never' },
+]
+
 /** A workspace in words. */
 export const workspaceFacts = (workspace: Json): FactGroup[] => {
   const { color, logo, links } = workspace.branding as { color: string; logo: string | null; links: Json[] }
+  const { rotate_after_days, algorithms } = workspace.keys as KeySettings
+  const registration = workspace.registration as RegistrationPolicy
   const times = workspace.lifetimes as Record<keyof typeof lifetimes, number>
   return [
     {
@@ -99,7 +194,23 @@ export const workspaceFacts = (workspace: Json): FactGroup[] => {
           name: label,
           value: timeInWords(times[name as keyof typeof lifetimes]),
         })),
+        { name: 'Tokens that leave an event', value: String(workspace.token_events) },
         { name: 'Grace for refresh tokens', value: timeInWords(Number(workspace.refresh_grace_seconds)) },
+      ],
+    },
+    {
+      title: 'Signing keys',
+      facts: [
+        { name: 'Changed over', value: rotate_after_days ? `after ${rotate_after_days} days` : 'by operators' },
+        { name: 'Algorithms', value: algorithms.join(', ') },
+      ],
+    },
+    {
+      title: 'Clients that come by themselves',
+      facts: [
+        { name: 'Who registers clients', value: modes[registration.mode] },
+        { name: 'Client ID metadata documents', value: documentsOf(registration) },
+        ...(registration.mode === 'off' && registration.client_id_documents === 'off' ? [] : boundsOf(registration)),
       ],
     },
   ]

@@ -41,9 +41,14 @@ export const workspaceHref = ({ params }: Visit): string =>
 
 const parts = [
   { title: 'Clients', at: 'clients', route: 'listClients' },
+  { title: 'Registration', at: 'registration-tokens', route: 'listRegistrationTokens' },
   { title: 'Connections', at: 'connections', route: 'listConnections' },
+  { title: 'Resources', at: 'resources', route: 'listResources' },
   { title: 'Keys', at: 'keys', route: 'listKeys' },
+  { title: 'Domains', at: 'domains', route: 'listDomains' },
   { title: 'Messages', at: 'messages', route: 'listMessages' },
+  { title: 'Scripts', at: 'scripts', route: 'listScripts' },
+  { title: 'Webhooks', at: 'webhooks', route: 'listWebhooks' },
 ] as const
 
 /** The ways from one part of a workspace to the others. */

@@ -1,0 +1,134 @@
+import { sql } from 'kysely'
+import type { Db } from '../../db/connect.ts'
+import * as audit from '../../directory/audit.ts'
+import * as groups from '../../directory/groups.ts'
+import type { OutsideMapping } from '../../directory/outside-mapping.ts'
+import * as roles from '../../directory/roles.ts'
+import * as tenants from '../../directory/tenants.ts'
+import { randomToken } from '../../platform/secrets.ts'
+import { type Mapped, notIgnored } from '../mapping.ts'
+
+interface Person {
+  poolId: string
+  userId: string
+}
+
+/** How much of what was told has no place here, and the first names of it. */
+export interface Unplaced {
+  unmapped_roles: number
+  unmapped_groups: number
+  role_names?: string[]
+  group_names?: string[]
+}
+
+/** Gives somebody the tenant, the roles and the groups that they have outside, as the mapping says. Needs a transaction. */
+export const place = async (
+  db: Db,
+  at: Date,
+  person: Person,
+  mapping: OutsideMapping,
+  mapped: Mapped,
+  first: boolean,
+): Promise<Unplaced> => {
+  const tenant = await placeInTenant(db, at, person, mapping, mapped, first)
+  const roleNames = await placeInRoles(db, at, { ...person, within: tenant ?? null }, mapping, mapped.roles, first)
+  const groupNames = await placeInGroups(db, at, person, mapping, mapped.groups, first)
+  return {
+    ...{ unmapped_roles: roleNames.length, unmapped_groups: groupNames.length },
+    ...(roleNames.length > 0 ? { role_names: someOf(roleNames) } : {}),
+    ...(groupNames.length > 0 ? { group_names: someOf(groupNames) } : {}),
+  }
+}
+
+/** As many names as an event has room for. */
+const someOf = (names: readonly string[]): string[] => names.slice(0, 20).map((name) => name.slice(0, 100))
+
+const placeInTenant = async (
+  db: Db,
+  at: Date,
+  person: Person,
+  { tenant: { mode, id } }: OutsideMapping,
+  { tenant: told }: Mapped,
+  first: boolean,
+): Promise<string | undefined> => {
+  const [known] = await tenants.listOf(db, person.poolId, person.userId)
+  if (mode === 'none') return undefined
+  if (mode === 'new') return known?.id ?? (first ? makeTenant(db, at, person) : undefined)
+  const name = mode === 'static' ? (id ?? undefined) : told
+  const found = name === undefined ? undefined : await findTenant(db, person.poolId, name)
+  if (found === undefined) return known?.id
+  await tenants.join(db, at, person, found, audit.system)
+  return found
+}
+
+const makeTenant = async (db: Db, at: Date, person: Person): Promise<string> => {
+  const slug = `u-${randomToken(10)
+    .toLowerCase()
+    .replace(/[^a-z0-9]/g, '0')}`
+  const made = { slug, name: slug, metadata: {}, poolId: person.poolId }
+  const { id } = await tenants.create(db, at, made, audit.system)
+  await tenants.join(db, at, person, id, audit.system)
+  return id
+}
+
+/** The id of the tenant that a name is of: the pool's own goes before one that is open to every pool. */
+export const findTenant = async (db: Db, poolId: string, name: string): Promise<string | undefined> => {
+  const { rows } = await sql<{ id: string }>`
+    select id from tenants where (pool_id = ${poolId} or pool_id is null) and (slug = ${name} or id::text = ${name})
+    order by pool_id nulls last limit 1`.execute(db)
+  return rows[0]?.id
+}
+
+const placeInRoles = async (
+  db: Db,
+  at: Date,
+  person: roles.Place,
+  { roles: { taken, ignore } }: OutsideMapping,
+  names: readonly string[],
+  first: boolean,
+): Promise<string[]> => {
+  if (taken === 'none' || (taken === 'first_sign_in' && !first)) return []
+  const fitting = (await findRoles(db, names)).filter((role) => roles.mayCount(role, person.within))
+  for (const role of fitting) await roles.assign(db, at, person, role, audit.system)
+  if (taken === 'every_sign_in') {
+    const counts = notIgnored(ignore)
+    const held = await roles.listOf(db, person.poolId, person.userId)
+    const gone = held.filter(({ key, within }) => within === person.within && counts(key) && !names.includes(key))
+    for (const role of gone) await roles.unassign(db, at, person, role, audit.system)
+  }
+  return names.filter((name) => !fitting.some(({ key }) => key === name))
+}
+
+/** The roles of some keys; one key may be of several tenants. */
+export const findRoles = async (db: Db, keys: readonly string[]): Promise<roles.Role[]> => {
+  if (keys.length === 0) return []
+  const rows = await db.selectFrom('roles').select('id').where('key', 'in', keys).execute()
+  return roles.listSome(
+    db,
+    undefined,
+    rows.map(({ id }) => id),
+  )
+}
+
+const placeInGroups = async (
+  db: Db,
+  at: Date,
+  { poolId, userId }: Person,
+  { groups: { taken, ignore } }: OutsideMapping,
+  paths: readonly string[],
+  first: boolean,
+): Promise<string[]> => {
+  if (taken === 'none' || (taken === 'first_sign_in' && !first)) return []
+  const fitting = await groups.listByPath(db, poolId, paths)
+  const nobodyElse = () => {
+    throw new Error('Somebody who is placed in a group is of its pool.')
+  }
+  for (const group of fitting) await groups.addMembers(db, at, group, [userId], audit.system, nobodyElse)
+  if (taken === 'every_sign_in') {
+    const counts = notIgnored(ignore)
+    const held = await groups.list(db, poolId, { limit: 500, after: undefined, member: userId })
+    const gone = held.filter(({ path, name }) => counts(path) && counts(name) && !paths.includes(path))
+    for (const group of gone) await groups.removeMembers(db, at, group, [userId], audit.system)
+  }
+  return paths.filter((path) => !fitting.some((group) => group.path === path))
+}
