@@ -76,7 +76,10 @@ const listen = (context: BrowserContext, faults: string[]): void => {
   context.on('weberror', (error) => faults.push(String(error.error())))
   context.on('console', (message) => {
     const missing = message.text().startsWith('Failed to load resource: the server responded')
-    if ((message.type() === 'error' && !missing) || message.text().startsWith('[DOM]')) faults.push(message.text())
+    // A form with two secrets of another system looks to Chromium like two sign-ins.
+    const secrets = message.text().startsWith('[DOM] Multiple forms should be contained')
+    if ((message.type() === 'error' && !missing) || (message.text().startsWith('[DOM]') && !secrets))
+      faults.push(message.text())
   })
   context.on('response', (response) => {
     const document = response.request().resourceType() === 'document'

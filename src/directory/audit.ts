@@ -59,6 +59,8 @@ export type Happening =
   | { type: 'migration.observed'; data: { source: string; outcome: string } }
   /** Who has not come over is written to; `only` is how many were named, where not everybody is. */
   | { type: 'migration.mailed'; data: { by: By; only: number | null } }
+  /** Somebody ended what was being counted or sent. */
+  | { type: 'migration.stopped'; data: { by: By } }
   /** The source was taken away for good; `users` lived there until then. */
   | { type: 'migration.finished'; data: { by: By; source: string; users: number } }
   | { type: 'user.tombstone_lifted'; data: { by: By } }

@@ -146,6 +146,21 @@ const change = async (
   return row
 }
 
+/**
+ * Throws `conflict` where another workspace has named the host, too: that it leads to this installation does not say to
+ * which of them it belongs.
+ */
+export const refuseNamedByOthers = async (db: Db, { workspaceId, host }: Domain): Promise<void> => {
+  const other = await db
+    .selectFrom('domains')
+    .select('id')
+    .where('host', '=', host)
+    .where('workspaceId', '!=', workspaceId)
+    .executeTakeFirst()
+  if (other)
+    throw new Problem('conflict', { detail: 'Another workspace names this host: an operator without limits decides.' })
+}
+
 /** Where this program says that it is reached at a host. */
 export const proofPath = '/.well-known/lido-domain'
 

@@ -55,6 +55,7 @@ export const eventTypes: Record<Happening['type'], string> = {
   'migration.failed': 'Somebody could not be taken over, and why',
   'migration.observed': 'What would have become of a sign-in, where nothing is written yet',
   'migration.mailed': 'Those who have not come yet were written to',
+  'migration.stopped': 'What was being counted or sent was ended',
   'migration.finished': 'A migration was ended',
   'group.member_added': 'Somebody came into a group',
   'group.member_removed': 'Somebody left a group',

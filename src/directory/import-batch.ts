@@ -7,7 +7,7 @@ import * as credentials from './credentials.ts'
 import { type FoundRole, findRoles, giveRoles, nameOf, type Reach, refusalsOf } from './import-roles.ts'
 import { type ImportedRow, type ImportedUser, misfits } from './import-rows.ts'
 import * as operators from './operators.ts'
-import type { Pool } from './pools.ts'
+import { isKeptElsewhere, type Pool } from './pools.ts'
 import * as userIdentifiers from './user-identifiers.ts'
 import * as records from './user-records.ts'
 import * as users from './users.ts'
@@ -117,6 +117,7 @@ const planChange = async (db: Db, pool: Pool, id: string, made: Made): Promise<P
   const before = await records.findForUpdate(db, pool.id, id)
   if (!before || before.status === 'deleted') throw new Problem('conflict')
   if (await operators.isOperator(db, pool.id, id)) return fail('This is an operator, who is changed by operators only')
+  if (isKeptElsewhere(pool, before)) return fail('What is known of them is their source’s to change')
   const merged = {
     ...user,
     profile: { ...before.profile, ...user.profile },

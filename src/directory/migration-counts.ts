@@ -93,7 +93,10 @@ const hoursOf = (db: Db, at: Date, poolId: string): Promise<Hour[]> =>
     const over = new Date(Math.floor((at.getTime() - lateMs) / hourMs) * hourMs)
     const counted = await countedUntil(trx, poolId, from)
     const until = new Date(Math.max(counted.getTime(), from.getTime()))
-    if (until < over) await keepHours(trx, poolId, until, over)
+    if (until < over) {
+      await keepHours(trx, poolId, until, over)
+      await trx.deleteFrom('migrationHours').where('poolId', '=', poolId).where('hour', '<', from).execute()
+    }
     const { rows } = await sql<Hour>`
       select hour, kind, name, times from migration_hours where pool_id = ${poolId} and hour >= ${from}
       union all ${eventsOf(poolId, until < over ? over : until, undefined)}`.execute(trx)

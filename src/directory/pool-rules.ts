@@ -75,16 +75,20 @@ export const checkMove = async (db: Db, poolId: string, before: Outside, after: 
   const moved = before.source && after.source && before.source.type !== after.source.type
   if (moved && (await countUsers(db, poolId, true)) > 0)
     throw new Problem('conflict', { detail: 'Users came from this source: its type cannot change any more.' })
-  const elsewhere = before.upstream && after.upstream && namesOf(before.upstream) !== namesOf(after.upstream)
+  // Without one, too: another one could be set afterwards, and speak for whoever linked this one's identities.
+  const elsewhere = before.upstream && (!after.upstream || namesOf(before.upstream) !== namesOf(after.upstream))
   if (elsewhere && ((await countUsers(db, poolId, true)) > 0 || (await hasLinks(db, poolId))))
     throw new Problem('conflict', {
       detail: 'Users came from this upstream: another one may call somebody else the same. Make a pool for it.',
     })
 }
 
-/** Whose names people of an upstream are known by: a subject says nothing without its issuer (OpenID Connect Core 5.7). */
+/**
+ * Whose names people of an upstream are known by: a subject says nothing without its issuer (OpenID Connect Core 5.7),
+ * nor a name of SAML without the attribute that it is read from.
+ */
 const namesOf = ({ type, settings }: NonNullable<Outside['upstream']>): string =>
-  JSON.stringify([type, settings.issuer, settings.entity_id])
+  JSON.stringify([type, settings.issuer, settings.entity_id, settings.subject_attribute])
 
 const hasLinks = async (db: Db, poolId: string): Promise<boolean> =>
   (await db.selectFrom('links').select('subject').where('poolId', '=', poolId).limit(1).executeTakeFirst()) !==

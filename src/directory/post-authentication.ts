@@ -1,3 +1,4 @@
+import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import { z } from 'zod'
 
 /** The public half of the key that an application signs its verdicts by (RFC 7517); a private one is refused. */
@@ -6,6 +7,15 @@ const publicKey = z
   .refine((jwk) => !['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'].some((part) => part in jwk), 'This is a private key')
   .refine((jwk) => algorithmOf(jwk) !== undefined, 'Ed25519, P-256 and RSA of 2,048 bits and more are taken')
   .refine((jwk) => JSON.stringify(jwk).length <= 2000, 'This is too long for a key')
+  .refine((jwk) => algorithmOf(jwk) === undefined || isKey(jwk), 'This is no key: a part of it is wrong')
+
+const isKey = (jwk: object): boolean => {
+  try {
+    return createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }).type === 'public'
+  } catch {
+    return false
+  }
+}
 
 /** The one algorithm that a key signs by; undefined for a key that is not taken. */
 export const algorithmOf = (jwk: Record<string, unknown>): 'EdDSA' | 'ES256' | 'RS256' | undefined => {

@@ -12,6 +12,7 @@ interface Claims {
   aud?: unknown
   iss?: unknown
   exp?: unknown
+  iat?: unknown
   nbf?: unknown
 }
 
@@ -25,14 +26,16 @@ interface Header {
  */
 export const limitAssertion =
   (clock: Clock) =>
-  async (ctx: KoaContextWithOIDC, { aud, exp }: Claims, { alg }: Header): Promise<void> => {
+  async (ctx: KoaContextWithOIDC, { aud, exp, iat }: Claims, { alg }: Header): Promise<void> => {
     const refuse = (why: string) => {
       throw new errors.InvalidClientAuth(why)
     }
     if (aud !== ctx.oidc.issuer) refuse('audience (aud) must be the issuer, and nothing else')
     if (typeof exp !== 'number' || exp - now(clock) > longestAssertion)
       refuse(`expiration (exp) must be within ${longestAssertion} seconds`)
-    if (ctx.oidc.client?.profile && !isFapiAlgorithm(alg)) refuse('the profile of the client knows no such algorithm')
+    if (!ctx.oidc.client?.profile) return
+    if (isToCome(clock, iat)) refuse('issued at (iat) is too far in the future')
+    if (!isFapiAlgorithm(alg)) refuse('the profile of the client knows no such algorithm')
   }
 
 /**
@@ -41,20 +44,26 @@ export const limitAssertion =
  */
 export const limitRequestObject =
   (clock: Clock) =>
-  async (ctx: KoaContextWithOIDC, { aud, iss, exp, nbf }: Claims, { alg }: Header): Promise<void> => {
+  async (ctx: KoaContextWithOIDC, { aud, iss, exp, iat, nbf }: Claims, { alg }: Header): Promise<void> => {
     const refuse = (why: string) => {
       throw new errors.InvalidRequestObject(why)
     }
     const { client } = ctx.oidc
     if (iss !== client?.clientId) refuse('issuer (iss) must be the client')
-    if (aud !== ctx.oidc.issuer) refuse('audience (aud) must be the issuer, and nothing else')
+    // FAPI 2.0 Message Signing section 5.3.1 lets a list do that has the issuer in it; the engine has looked.
+    if (aud !== ctx.oidc.issuer && !(client?.profile && Array.isArray(aud)))
+      refuse('audience (aud) must be the issuer, and nothing else')
     if (typeof exp !== 'number') refuse('expiration (exp) must be there')
     const since = typeof nbf === 'number' ? nbf : now(clock)
     if (Number(exp) - since > longestRequest) refuse('expiration (exp) must be within an hour of not-before (nbf)')
     if (!client?.profile) return
     // FAPI 2.0 Message Signing section 5.3.1.
     if (typeof nbf !== 'number') refuse('not-before (nbf) must be there')
+    if (isToCome(clock, iat)) refuse('issued at (iat) is too far in the future')
     if (alg !== 'none' && !isFapiAlgorithm(alg)) refuse('the profile of the client knows no such algorithm')
   }
+
+/** FAPI 2.0 Security Profile section 5.3.2.1: what was issued more than a minute from now is refused. */
+const isToCome = (clock: Clock, iat: unknown): boolean => typeof iat === 'number' && iat > now(clock) + 60
 
 const now = (clock: Clock): number => Math.floor(clock.now().getTime() / 1000)

@@ -439,6 +439,21 @@ test('a database that is too slow below the engine is told as such, and not as a
   assert.equal((await send(asking)).status, 303)
 })
 
+test('a NUL in a form is refused, wherever a client posts it', async () => {
+  const deviceOnly = {
+    grant_types: ['urn:ietf:params:oauth:grant-type:device_code' as const],
+    redirect_uris: [],
+    post_logout_redirect_uris: [],
+  }
+  await workspace.client('tv', deviceOnly)
+  const [, query = ''] = authorize().split('?')
+  for (const name of ['state', 'nonce', 'login_hint', 'acr_values', 'idp_hint']) {
+    assertRefused(await form('/w/w1/par', `${query.replace(/&state=[^&]*/, '')}&${name}=a%00b`), name)
+  }
+  for (const name of ['login_hint', 'acr_values'])
+    assertRefused(await form('/w/w1/device_authorization', `client_id=tv&scope=openid&${name}=a%00b`), name)
+})
+
 test('none of it was an error of ours', () => {
   const errors = lido.lines.filter((line) => JSON.parse(line).level >= 50)
   assert.deepEqual(errors, [])

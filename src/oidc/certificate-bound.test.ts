@@ -11,6 +11,7 @@ import {
   basic,
   makePool,
   makeWorkspace,
+  password,
   payloadOf,
   post,
   redeem,
@@ -79,6 +80,19 @@ test('userinfo takes a bound token with its certificate only, and a refresh toke
   for (const pem of [strangerCertificate, undefined])
     assert.equal((await refresh(workspace.issuer, token, {}, shown(pem))).body.error, 'invalid_grant')
   assert.equal((await refresh(workspace.issuer, token, {}, shown(machineCertificate))).status, 200)
+})
+
+test('a password is worth bound tokens only, where the tokens of the client are bound', async () => {
+  const passwords = { grant_types: ['password' as const], redirect_uris: [], post_logout_redirect_uris: [] }
+  await workspace.client('old', { ...passwords, ...bound })
+  const fields = { grant_type: 'password', client_id: 'old', username: 'mike@example.org', password, scope: 'openid' }
+  const free = await post(`${workspace.issuer}/token`, fields)
+  assert.deepEqual([free.status, free.body.error], [400, 'invalid_grant'], free.text)
+  const { body } = await post(`${workspace.issuer}/token`, fields, shown(machineCertificate))
+  const about = (pem: string) => ({ Authorization: `Bearer ${body.access_token}`, ...shown(pem) })
+  const ours = await ask(`${workspace.issuer}/userinfo`, { headers: about(machineCertificate) })
+  const theirs = await ask(`${workspace.issuer}/userinfo`, { headers: about(strangerCertificate) })
+  assert.deepEqual([ours.status, theirs.status], [200, 401])
 })
 
 test('the admin API takes a bound token with its certificate only', async () => {

@@ -85,8 +85,18 @@ const poll = async (authReqId: string, id = 'shop') => {
 const countMails = async (to: string) =>
   ((await (await fetch(`${lido.url}/dev/inbox.json?to=${encodeURIComponent(to)}`)).json()) as unknown[]).length
 
+/** Waits until nobody is about to get a mail. */
+const quiet = () =>
+  eventually(5_000, async () => {
+    const { rows } = await sql<{ identifier: string }>`
+      select t.identifier from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id
+      where t.identifier in ('ask_person', 'send_message')`.execute(lido.services.db)
+    assert.deepEqual(rows, [])
+  })
+
 /** Asks mike for something, and waits for the mail: where its link leads, what it says and what the client was given. */
 const beginAndMail = async (fields: Record<string, string> = {}, client = 'shop') => {
+  await quiet()
   const before = await countMails(mike)
   const id = await beginOk(fields, client)
   const { link, text } = await lido.message(mike, before)
@@ -262,6 +272,30 @@ test('an ID token names the person; one of another client or another kind of hin
     { requested_expiry: '-1' },
   ] as Record<string, string>[])
     assert.equal((await begin(fields)).status, 400, JSON.stringify(fields))
+})
+
+test('whoever the operator has to be asked about at a sign-in is not asked by an ID token either', async () => {
+  await forget()
+  const mine = await beginAndMail()
+  await (await signInAt(mine.path, mike)).submit()
+  const own = String((await poll(mine.id)).body.id_token)
+  const { db } = lido.services
+  const ask = JSON.stringify({ url: 'https://app.example/ask', timeout_seconds: 600 })
+  const change = (postAuthenticationApplication: string | null) =>
+    db.updateTable('connections').set({ postAuthenticationApplication }).where('workspaceId', '=', workspace.id)
+  const waiting = async () => (await db.selectFrom('backchannelRequests').select('id').execute()).length
+  await change(ask).execute()
+  await db.updateTable('workspaces').set({ updatedAt: new Date() }).where('id', '=', workspace.id).execute()
+  const before = await waiting()
+  const id = await eventually(5_000, async () => {
+    const { status, body } = await begin({ login_hint: '', id_token_hint: own })
+    assert.equal(status, 200)
+    return String(body.auth_req_id)
+  })
+  await quiet()
+  assert.equal(await waiting(), before)
+  assert.equal((await poll(id)).body.error, 'authorization_pending')
+  await change(null).execute()
 })
 
 test('only clients that may, and that authenticate, ask', async () => {

@@ -4,6 +4,7 @@ import { kindOf, metadataOf } from '../directory/registered-metadata.ts'
 import type { RegistrationPolicy } from '../directory/registration-policy.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Fetch } from '../platform/fetch.ts'
+import { isStorable } from '../platform/storable.ts'
 
 /** The most bytes of a document. */
 const maxBytes = 65_536
@@ -81,8 +82,8 @@ const read = async (fetch: Fetch, id: string, at: Date): Promise<Read> => {
 
 const objectIn = (text: string): Record<string, unknown> | undefined => {
   try {
-    const said: unknown = /\\u0000|\0/.test(text) ? undefined : JSON.parse(text)
-    const isObject = typeof said === 'object' && said !== null && !Array.isArray(said)
+    const said: unknown = JSON.parse(text)
+    const isObject = typeof said === 'object' && said !== null && !Array.isArray(said) && isStorable(said)
     return isObject ? (said as Record<string, unknown>) : undefined
   } catch {
     return undefined

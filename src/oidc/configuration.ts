@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
+import { decodeJwt } from 'jose'
 import { acrValues } from '../directory/acr.ts'
 import { pathOf } from '../directory/address.ts'
 import { authMethods } from '../directory/client-protocol.ts'
 import type { Workspace } from '../directory/workspaces.ts'
 import type { Keyring } from '../platform/secrets.ts'
+import { isStorable } from '../platform/storable.ts'
 import { languages } from '../platform/words.ts'
 import type { Services } from '../services.ts'
 import { findAccount, toldFor } from './accounts.ts'
@@ -13,7 +15,7 @@ import { withCarried } from './carried.ts'
 import { claimsOfScopes, mappedNames } from './claims.ts'
 import { isFirstParty } from './clients.ts'
 import { loadGrant } from './consent.ts'
-import type { Configuration, KoaContextWithOIDC } from './engine.ts'
+import { type Configuration, errors, type KoaContextWithOIDC } from './engine.ts'
 import { nobodyOf } from './features/ciba.ts'
 import { featuresOf } from './features/index.ts'
 import { engineFetch } from './fetch.ts'
@@ -52,7 +54,8 @@ export const configurationOf = (wiring: Wiring): Configuration => {
       ui_locales_supported: [...languages],
       prompt_values_supported: promptValues(workspace),
     },
-    clockTolerance: 5,
+    // FAPI 2.0 Security Profile section 5.3.2.1: what begins within 10 seconds is taken.
+    clockTolerance: 10,
     extraClientMetadata: {
       properties: [
         'first_party',
@@ -65,7 +68,7 @@ export const configurationOf = (wiring: Wiring): Configuration => {
         ...ownSettings,
       ],
     },
-    extraParams: { idp_hint: keepOfflineAccess },
+    extraParams: { idp_hint: lookOver },
     features: featuresOf(wiring),
     extraTokenClaims: async (ctx, token) => withCarried(token, await toldFor(services, ctx, token)),
     findAccount: async (ctx, sub) => nobodyOf(ctx, sub) ?? findAccount(wiring, ctx, sub),
@@ -126,13 +129,24 @@ const cookiesOf = ({ config, keyring }: { config: Services['config']; keyring: K
   }
 }
 
+/** The engine calls it once a request, when it has read all parameters, also those of a signed request. */
+const lookOver = (ctx: KoaContextWithOIDC): void => {
+  refuseUnstorable(ctx)
+  keepOfflineAccess(ctx)
+}
+
+const refuseUnstorable = ({ oidc }: KoaContextWithOIDC): void => {
+  const [odd] = Object.entries(oidc.params ?? {}).find(([, value]) => !isStorable(value)) ?? []
+  if (odd) throw new errors.InvalidRequest(`${odd} has a character that is none`)
+}
+
 /**
  * OpenID Connect Core 1.0 section 11 lets offline access rest on other conditions than a consent prompt: for our own
  * clients the operator has consented. The engine has dropped the scope by now; this puts it back.
  */
 const keepOfflineAccess = (ctx: KoaContextWithOIDC): void => {
   const { client, params } = ctx.oidc
-  const asked = String(ctx.query.scope ?? (ctx.oidc.body as { scope?: unknown } | undefined)?.scope ?? '')
+  const asked = String(askedIn(ctx).scope ?? '')
   if (!client || !params || !isFirstParty(client) || !client.grantTypeAllowed('refresh_token')) return
   const scopes = new Set(String(params.scope ?? '').split(' '))
   if (asked.split(' ').includes('offline_access') && scopes.has('openid'))
@@ -147,6 +161,15 @@ const isFromClient: Configuration['clientBasedCORS'] = (ctx, origin, client) => 
   const allowed = (client.redirectUris ?? []).some((uri) => originOf(uri) === origin)
   if (allowed && ctx.oidc.route === 'token') ctx.set('Access-Control-Allow-Credentials', 'true')
   return allowed
+}
+
+/** What was asked for, as it came: where a request is signed or pushed, what stands beside it counts for nothing. */
+const askedIn = ({ oidc, query }: KoaContextWithOIDC): { scope?: unknown } => {
+  const body = oidc.body as { request?: unknown; scope?: unknown } | undefined
+  const pushed = oidc.entities.PushedAuthorizationRequest as { request?: string } | undefined
+  const request = pushed?.request ?? query.request ?? body?.request
+  if (typeof request === 'string') return decodeJwt(request)
+  return query.scope === undefined ? (body ?? {}) : query
 }
 
 const originOf = (uri: string): string | undefined => (URL.canParse(uri) ? new URL(uri).origin : undefined)

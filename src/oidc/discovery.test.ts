@@ -226,9 +226,11 @@ test('a page of another origin may use the endpoints where the client is at home
     [own.body.error, own.headers.get('Access-Control-Allow-Origin')],
     ['invalid_grant', 'https://app.example'],
   )
+  assert.equal(own.headers.get('Access-Control-Allow-Credentials'), 'true')
   for (const origin of ['https://evil.example', 'https://app.example.evil.example', 'null']) {
     const other = await from(origin)
     assert.deepEqual([other.status, other.headers.get('Access-Control-Allow-Origin')], [400, null])
+    assert.equal(other.headers.get('Access-Control-Allow-Credentials'), null)
   }
   const { headers } = await ask(`${workspace.issuer}/authorize`, { headers: { Origin: 'https://app.example' } })
   assert.equal(headers.get('Access-Control-Allow-Origin'), null)

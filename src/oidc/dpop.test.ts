@@ -11,6 +11,7 @@ import {
   basic,
   makePool,
   makeWorkspace,
+  password,
   payloadOf,
   post,
   signIn,
@@ -258,6 +259,32 @@ test('a pushed request with a proof is redeemed by its key alone', async () => {
 test('a client whose tokens are bound gets none without a proof', async () => {
   assert.equal((await redeem(undefined, { client_id: 'bound' })).body.error, 'invalid_grant')
   assert.equal((await redeem(mine, { client_id: 'bound' })).status, 200)
+})
+
+test('a password is worth bound tokens only, where the tokens of the client are bound', async () => {
+  const passwords = { grant_types: ['password' as const, 'refresh_token' as const], redirect_uris: [] }
+  await workspace.client('old', { ...passwords, post_logout_redirect_uris: [], dpop_bound_access_tokens: true })
+  const fields = {
+    grant_type: 'password',
+    client_id: 'old',
+    username: 'mike@example.org',
+    password,
+    scope: 'openid offline_access',
+  }
+  const free = await post(at, fields)
+  assert.deepEqual([free.status, free.body.error], [400, 'invalid_grant'], free.text)
+  const proof = await proofOf(mine, ['POST', at])
+  const { body } = await post(at, fields, { DPoP: proof })
+  assert.equal(body.token_type, 'DPoP')
+  const token = String(body.access_token)
+  assert.equal((await askUserinfo(token, undefined, 'Bearer')).status, 401)
+  const shown = await proofOf(mine, ['GET', `${workspace.issuer}/userinfo`], { token })
+  assert.equal((await askUserinfo(token, shown)).status, 200)
+  assert.equal((await post(at, fields, { DPoP: proof })).status, 400, 'a proof is of use once')
+  const again = { grant_type: 'refresh_token', client_id: 'old', refresh_token: String(body.refresh_token) }
+  const stolen = await post(at, again, { DPoP: await proofOf(other, ['POST', at]) })
+  assert.deepEqual([stolen.status, stolen.body.error], [400, 'invalid_grant'], stolen.text)
+  assert.equal((await post(at, again, { DPoP: await proofOf(mine, ['POST', at]) })).status, 200)
 })
 
 test('a page of another origin may send a proof, and reads the nonce', async () => {

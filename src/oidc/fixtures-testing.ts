@@ -224,7 +224,8 @@ export const anotherNode = async ({ services, url }: TestLido, options: StartOpt
   return { url: here, issuer: ({ slug }) => `${here}/w/${slug}`, stop: node.stop }
 }
 
-const freePort = async (): Promise<number> => {
+/** A port of this machine that nobody listens on. */
+export const freePort = async (): Promise<number> => {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo

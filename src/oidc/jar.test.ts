@@ -56,6 +56,24 @@ test('a signed request is a sign-in, and what stands beside it counts for nothin
   assert.equal((await redeem(workspace.issuer, code, { client_id: 'signing' })).status, 200)
 })
 
+test('nobody adds offline access beside a signed request, and what it asks for itself is kept', async () => {
+  const scopeOf = async (signed: string, beside: string) => {
+    const request = await requestFor('signing', { scope: signed })
+    const at = await authorize({ client_id: 'signing', scope: beside, request })
+    const code = { code: at.searchParams.get('code') ?? '', verifier }
+    return (await redeem(workspace.issuer, code, { client_id: 'signing' })).body.scope
+  }
+  assert.equal(await scopeOf('openid', 'openid offline_access'), 'openid')
+  assert.equal(await scopeOf('openid offline_access', 'openid'), 'openid offline_access')
+})
+
+test('a signed request with what no column takes is refused', async () => {
+  for (const state of ['\u0000', '\ud800']) {
+    const at = await authorize({ client_id: 'signing', request: await requestFor('signing', { state }) })
+    assert.deepEqual([at.origin + at.pathname, at.searchParams.get('error')], [callback, 'invalid_request'])
+  }
+})
+
 test('a signed request may be pushed', async () => {
   const { status, body, text } = await push(workspace, { client_id: 'strict', request: await requestFor('strict') })
   assert.equal(status, 201, text)

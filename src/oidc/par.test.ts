@@ -68,6 +68,16 @@ test('a pushed request is a sign-in like any other, and its answer names the iss
   assert.equal((await redeem(workspace.issuer, signedIn, {}, basic('web', secret))).status, 200)
 })
 
+test('offline access is what was pushed, and nothing that stands beside its address', async () => {
+  const scopeOf = async (scope: string, beside: string) => {
+    const { body } = await push(workspace, { ...wanted, scope, client_id: 'spa' })
+    const at = await finish(await visit(`${addressOf(String(body.request_uri))}&scope=${encodeURIComponent(beside)}`))
+    return (await redeem(workspace.issuer, { code: at.searchParams.get('code') ?? '', verifier })).body.scope
+  }
+  assert.equal(await scopeOf('openid', 'openid offline_access'), 'openid')
+  assert.equal(await scopeOf('openid offline_access', 'openid'), 'openid offline_access')
+})
+
 test('whoever has a secret has to show it where requests are pushed', async () => {
   for (const headers of [{}, basic('web', 'wrong')] as Record<string, string>[]) {
     const answer = await push(workspace, { ...wanted, client_id: 'web' }, headers)

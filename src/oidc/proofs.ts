@@ -43,6 +43,15 @@ export const heldBy = async (ctx: KoaContextWithOIDC, { config }: Services): Pro
   return { jkt: proof?.thumbprint, certificate, certificateBound: bound !== undefined }
 }
 
+/** Binds a token to what was shown: a key, or the certificate of a client whose tokens are bound to it. */
+export const bindTo = (
+  token: { setThumbprint(kind: 'jkt' | 'x5t', value: string): void },
+  { jkt, certificate, certificateBound }: Held,
+): void => {
+  if (jkt !== undefined) token.setThumbprint('jkt', jkt)
+  else if (certificate && certificateBound) token.setThumbprint('x5t', certificate as never)
+}
+
 /** What a token is bound to (RFC 7800 `cnf`). */
 export interface Bound {
   jkt?: string | undefined

@@ -272,6 +272,16 @@ test('unknown fields and nulls mean nothing, and scopes that nobody may have are
   assert.equal(at.searchParams.get('error'), 'invalid_scope')
 })
 
+test('what no column takes is refused: NUL, half of a character, and depth without end', async () => {
+  const workspace = await workspaceWith(open)
+  for (const client_name of ['a\u0000b', 'a\ud800b'])
+    assert.equal((await register(workspace, { ...app, client_name })).status, 400)
+  const body = `{"redirect_uris":["${callback}"],"x":${'['.repeat(30_000)}${']'.repeat(30_000)}}`
+  const deep = await ask(`${workspace.issuer}/register`, { method: 'POST', ...json({}), body })
+  assert.equal(deep.status, 201, deep.text)
+  assert.equal((await register(workspace, { ...app, client_name: 'a \u{1f600} \\ud800' })).status, 201)
+})
+
 test('a registration is read, changed and deleted by its own token only, which changes with it', async () => {
   const workspace = await workspaceWith(open)
   const [{ body: one }, { body: two }] = [await register(workspace, app), await register(workspace, app)]

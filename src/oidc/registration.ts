@@ -12,6 +12,7 @@ import type { Workspace } from '../directory/workspaces.ts'
 import { readText } from '../platform/http/parse.ts'
 import { Problem } from '../platform/problem.ts'
 import { equal, sha256 } from '../platform/secrets.ts'
+import { isStorable } from '../platform/storable.ts'
 import type { Services } from '../services.ts'
 import { engineClient } from './clients.ts'
 import type { Provider } from './engine.ts'
@@ -166,10 +167,8 @@ const bearerOf = (ctx: Context): string | undefined => ctx.get('Authorization').
 
 const readBody = async (ctx: Context): Promise<Record<string, unknown>> => {
   if (!ctx.is('application/json')) throw new Refusal(400, 'invalid_request', 'The body has to be application/json')
-  const text = await readText(ctx, 65_536)
-  const body = parse(text)
-  // No column takes a NUL.
-  if (typeof body !== 'object' || body === null || Array.isArray(body) || /\\u0000|\0/.test(text))
+  const body = parse(await readText(ctx, 65_536))
+  if (typeof body !== 'object' || body === null || Array.isArray(body) || !isStorable(body))
     throw new Refusal(400, 'invalid_request', 'The body has to be a JSON object')
   return body as Record<string, unknown>
 }

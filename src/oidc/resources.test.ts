@@ -128,6 +128,27 @@ test('an opaque token tells its own resource what it means, and nobody else', as
   assert.equal((await userinfo(workspace.issuer, token)).status, 401)
 })
 
+test('whoever does not authenticate asks for nobody, also where the resource names it', async () => {
+  const open = 'https://open.example.org'
+  const opaque = { token_format: 'opaque' as const, introspection_client_ids: ['anyone', 'stock-api'] }
+  await make({ identifier: open, name: 'Open', scopes: [{ name: 'read' }], ...opaque })
+  await workspace.client('anyone')
+  const own = await workspace.client('own', { ...machineOnly, resources: { [open]: ['read'] } })
+  const { body } = await eventually(5_000, async () => {
+    const answer = await post(
+      `${workspace.issuer}/token`,
+      { grant_type: 'client_credentials', resource: open, scope: 'read' },
+      basic('own', own),
+    )
+    assert.doesNotMatch(String(answer.body.access_token), /\./, answer.text)
+    return answer
+  })
+  const token = String(body.access_token)
+  const asked = await post(`${workspace.issuer}/introspect`, { token, client_id: 'anyone' })
+  assert.deepEqual(asked.body, { active: false })
+  assert.equal((await post(`${workspace.issuer}/introspect`, { token }, api)).body.active, true)
+})
+
 test('an opaque token of a person ends with the person and with the client', async () => {
   const id = await pool.user('vera@example.org')
   await workspace.client('shop', { resources: { [stock]: ['read'] } })

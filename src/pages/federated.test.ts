@@ -253,7 +253,14 @@ test('what no database keeps is left out of what an upstream says, and a name th
       await browser.get(`${lido.url}/callback/${made.connections.odd}?${new URLSearchParams(fields)}`)
       return browser
     }
-    const odd = { given_name: 'A\0da', nickname: 'half \ud800', roles: ['e\0d'], groups: ['\0'], 'x\0': 1, deep: { a: ['\0'] } }
+    const odd = {
+      given_name: 'A\0da',
+      nickname: 'half \ud800',
+      roles: ['e\0d'],
+      groups: ['\0'],
+      'x\0': 1,
+      deep: { a: ['\0'] },
+    }
     const ada = await come({ sub: 'ada', email: 'ada@example.org', email_verified: true, family_name: 'L', ...odd })
     assert.ok(isSignedIn(ada), ada.page.html)
     for (const sub of ['a\0da', 'ada\ud800', 'a'.repeat(4000)]) {

@@ -193,7 +193,7 @@ test('rule 15: who stays at a source connects no account elsewhere, and comes in
   const outside = await openOutside()
   try {
     outside.add({ email: 'ada@example.org', email_verified: true })
-    const settings = { sign_in_methods: ['password'] } as const
+    const settings = { sign_in_methods: ['password' as const] }
     const { slug, pool, workspace } = await makeExternal(lido, outside, { source: { mode: 'sync' }, settings })
     const away = await makeFederated(lido, `away-${slug}`, { linking: 'offer' })
     const { db, clock } = lido.services
@@ -212,7 +212,10 @@ test('rule 15: who stays at a source connects no account elsewhere, and comes in
        where i.value = 'grace@example.org' and p.slug = 'there'`,
     )
     const ids = { poolId: away.id, subject: grace[0]?.id ?? '', homePoolId: pool.id, userId: user?.id ?? '' }
-    await db.insertInto('links').values({ ...ids, linkedAt: at }).execute()
+    await db
+      .insertInto('links')
+      .values({ ...ids, linkedAt: at })
+      .execute()
     const linked = await comeBy(slug, away.slug, 'grace@example.org')
     assert.match(linked.page.alert ?? '', /cannot sign in here/, linked.page.html)
     // Nor is it offered to whoever comes with their address.

@@ -116,6 +116,28 @@ test('rule 14: while it is on, profile, metadata and password cannot be changed 
   assert.ok(!browser.page.html.includes('name="given_name"'))
 })
 
+test('rule 14: while it is on, no import changes a copy either, nor gives it a password', async () => {
+  const { slug, pool } = await synchronised()
+  const email = newEmail()
+  outside.add({ email, profile: { given_name: 'There' } })
+  assert.ok(isSignedIn(await byPassword(slug, email)))
+  const before = await userBy(pool.id, email)
+  const begun = await fetch(`${lido.url}/api/v1/pools/${slug}/imports?on_duplicate=update`, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${await lido.token()}`, 'Content-Type': 'application/x-ndjson' },
+    body: JSON.stringify({ email, external_id: 'somebody else', profile: { given_name: 'Imported' } }),
+  })
+  assert.equal(begun.status, 201)
+  const { id } = (await begun.json()) as { id: string }
+  for (let state: unknown; state !== 'done'; ) {
+    const { body } = await lido.call('GET', `/pools/${slug}/imports/${id}`)
+    state = body.state
+    if (state === 'done') assert.deepEqual([body.updated, body.failed], [0, 1])
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  assert.deepEqual(await userBy(pool.id, email), before)
+})
+
 test('rule 14: once it is off, they can be changed', async () => {
   const { slug, pool } = await synchronised()
   const email = newEmail()
@@ -375,4 +397,21 @@ test('what a source tells with characters that nothing here can keep is left out
     assert.equal(refused.page.status, 200)
     assert.equal(await userBy(pool.id, nobody), undefined)
   }
+})
+
+test('rule 19: while observing, a forgotten password moves no copy over', async () => {
+  const { slug, pool } = await synchronised()
+  const { source } = pool
+  assert.ok(source)
+  const email = newEmail()
+  outside.add({ email })
+  assert.ok(isSignedIn(await byPassword(slug, email)))
+  await changePool(lido, pool.id, { source: { ...source, mode: 'migrate', observe: true } })
+  const browser = await visitAs(lido, slug, email)
+  await browser.get(`${browser.page.url}?view=recover`)
+  await browser.submit({ identifier: email })
+  assert.equal(browser.page.status, 200)
+  const sent = await rowsOf(lido, `select id from challenges where pool_id = '${pool.id}' and user_id is not null`)
+  assert.deepEqual(sent, [])
+  assert.equal((await userBy(pool.id, email))?.authority, 'linked')
 })

@@ -19,7 +19,7 @@ import { nextStep } from '../signin/step.ts'
 import { runDue } from './post-authentication.ts'
 
 /** The password grant on the page's own check: the same method, counters, events and words. */
-export const passwordGrantOf = (services: Services) => passwordGrant((request) => check(services, request))
+export const passwordGrantOf = (services: Services) => passwordGrant(services, (request) => check(services, request))
 
 const check = async (services: Services, request: PasswordRequest): Promise<PasswordAnswer> => {
   const { workspace, client, username, ip } = request

@@ -150,6 +150,21 @@ test('a script that fails lets people in where its operator wants that, and an e
   assert.doesNotMatch(JSON.stringify(event), /ada@/)
 })
 
+test('what somebody asks for cannot grow until a script has no room for it', async () => {
+  const code = `const postAuthentication = ({ request }) => ({
+    claims: { asked: request.scopes.concat(request.acr_values).length } })`
+  const { slug } = await makePlace(lido, { code })
+  const many = {
+    scope: `openid ${Array.from({ length: 1_000 }, (_, n) => `s${n}`).join(' ')}`,
+    acr_values: 'urn:lido:acr:1fa '.repeat(300).trim(),
+  }
+  const browser = await visit(lido, slug, many)
+  await browser.submit({ identifier: 'ada@example.org' })
+  await browser.submit({ password })
+  const { body } = await redeem(lido, slug, browser)
+  assert.equal(claimsOf(body.id_token).asked, 101)
+})
+
 test('a script may ask for a second factor, and runs once', async () => {
   const code =
     'const postAuthentication = ({ proofs }) => ({ require_second_factor: true, claims: { seen: proofs.length } })'

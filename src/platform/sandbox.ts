@@ -13,8 +13,10 @@ import { openTurns } from './sandbox/turns.ts'
 
 /** A script's run: what it was given is JSON, and what it gives back is, too. */
 export interface Run {
-  /** Whose run this is, such as a pool or a script: the turns are shared between keys, and each key fails for itself. */
+  /** Whose run this is, such as a pool or a script: each key fails for itself. */
   key: string
+  /** Whose share of the turns it takes, such as a workspace's; the key's own, where this is not said. */
+  turnsOf?: string | undefined
   /** JavaScript that defines the function to call; at most 64 KB. */
   code: string
   /** The name of the function, which may be async. */
@@ -67,7 +69,7 @@ export const openSandbox = ({ fetch, log, start = startChild, now = Date.now, ..
     if ('ok' in job) return ended(job)
     if (closed) return ended(busy('It is closing'))
     if (!breaker.closed(wanted.key)) return ended(busy('The last five runs failed, so this one was not tried'))
-    const release = await (wanted.fetch ? fetching : computing).take(wanted.key)
+    const release = await (wanted.fetch ? fetching : computing).take(wanted.turnsOf ?? wanted.key)
     if (!release) return ended(busy('Too many runs wait already'))
     try {
       const outcome = await perform(await nursery.take(), job, wanted.fetch && openErrands(fetch, wanted.fetch))

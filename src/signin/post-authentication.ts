@@ -74,6 +74,9 @@ const aboutOf = ({ scene, user }: Pick<At, 'scene' | 'user'>) => ({
   clientId: scene.client?.id,
 })
 
+/** How many scopes a script is told of. */
+const mostScopes = 100
+
 const inputFor = async (at: At): Promise<PostAuthenticationInput> => {
   const { scene, connection, user, proofs, door = 'authorization_code' } = at
   const { db } = scene.services
@@ -98,8 +101,9 @@ const inputFor = async (at: At): Promise<PostAuthenticationInput> => {
     connection: { id: connection.id, name: connection.name },
     request: {
       grant_type: door,
-      scopes: scene.asked?.scopes ?? [],
-      acr_values: scene.acr?.values ?? [],
+      // Whoever comes could make the script fail by asking for more than it has room for.
+      scopes: (scene.asked?.scopes ?? []).slice(0, mostScopes),
+      acr_values: [...new Set(scene.acr?.values)],
       ip: scene.ip,
       user_agent: (scene.agent ?? '').slice(0, 300),
       locale: scene.lang,

@@ -43,7 +43,7 @@ export const begin = async (
   if (!identifier) return { error: identifierError(typed, pool.settings.identifiers) }
   if (staysElsewhere(pool)) return { alert: passwordElsewhere }
   const found = await users.findByIdentifier(services.db, pool.id, identifier)
-  const user = found?.status === 'active' ? found : undefined
+  const user = found?.status === 'active' && mayBeReset(pool, found) ? found : undefined
   const guest = await openPool(pool, services).seek(identifier, found)
   const known = user?.identifiers ?? (guest && told(guest))
   const channel = isTexted(services, pool, identifier) ? 'sms' : 'email'
@@ -54,6 +54,10 @@ export const begin = async (
   const challenge = await send(scene, pool, { identifier, browser, userId: user?.id, guest, to: allowed.to })
   return { identifier, challenge }
 }
+
+/** While a source is only observed, nobody who lives there still is given a password here: it would move them over. */
+const mayBeReset = ({ source }: Pool, { authority }: users.User): boolean =>
+  !(source?.observe === true && authority === 'linked')
 
 /** Whether a code for what was typed goes out as a text message, whoever goes by it. */
 export const isTexted = (

@@ -21,8 +21,10 @@ export const runScript = async (
   input: unknown,
   about: About,
 ): Promise<Outcome> => {
-  const { id, code, point } = script
-  const outcome = await services.sandbox.run({ key: `script ${id}`, code, call: scripts.functionOf[point], input })
+  const { id, code, point, workspaceId } = script
+  const turnsOf = `workspace ${workspaceId}`
+  const call = scripts.functionOf[point]
+  const outcome = await services.sandbox.run({ key: `script ${id}`, turnsOf, code, call, input })
   void keep(services, script, input, outcome, about)
   return outcome
 }

@@ -118,6 +118,17 @@ test('an operator with limits names and verifies domains of their workspaces, an
   assert.equal((await limited.call('POST', `${path}/${made.body.id}/verify`)).status, 200)
 })
 
+test('a host that another workspace has named as well is given by an operator without limits alone', async () => {
+  assert.equal((await lido.call('POST', '/workspaces', { slug: 'first', name: 'First' })).status, 201)
+  const first = await lido.call('POST', '/workspaces/first/domains', { host: 'both.localhost' })
+  const { body } = await lido.call('GET', '/workspaces/demo')
+  const limited = await operator(lido, 'grabber@example.org', { role: 'admin', workspaces: [String(body.id)] })
+  const made = await limited.call('POST', path, { host: 'both.localhost' })
+  leadHere(here)
+  assert.equal((await limited.call('POST', `${path}/${made.body.id}/verify`)).status, 409)
+  assert.equal((await lido.call('POST', `/workspaces/first/domains/${first.body.id}/verify`)).status, 200)
+})
+
 test('a domain that another workspace answers at cannot be had', async () => {
   assert.equal((await lido.call('POST', '/workspaces', { slug: 'rival', name: 'Rival' })).status, 201)
   const mine = await add('wanted.localhost')

@@ -106,6 +106,8 @@ export const domainRoutes: Route[] = [
     status: 200,
     async handle(call) {
       const before = await getDomain(call)
+      const { workspaces, pools } = call.actor
+      if (workspaces || pools) await domains.refuseNamedByOthers(call.services.db, before)
       await domains.prove(call.services, before)
       return { body: domainOf(await activate(call, before)) }
     },

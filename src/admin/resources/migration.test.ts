@@ -231,6 +231,21 @@ test('rule 20: counts who has not come in the background, and says when all will
   assert.ok(Date.parse(String(forecast.done_at)) > Date.now() + 4 * 86_400_000)
 })
 
+test('hours that nobody is shown any more are not kept', async () => {
+  const { slug, pool } = await makeExternal(lido, outside)
+  const old = (days: number) =>
+    rowsOf(
+      lido,
+      `insert into migration_hours (pool_id, hour, kind, name, times)
+      values ('${pool.id}', date_trunc('hour', now()) - interval '${days} days', 'role', 'old', 1)`,
+    )
+  await old(31)
+  await old(29)
+  await progressOf(slug)
+  const rows = await rowsOf(lido, `select name from migration_hours where pool_id = '${pool.id}'`)
+  assert.equal(rows.length, 1)
+})
+
 test('of two counts at once one runs', async () => {
   const { slug } = await makeExternal(lido, outside)
   const answers = await Promise.all(Array.from({ length: 20 }, () => post(slug, 'remaining/count')))
@@ -327,7 +342,10 @@ test('no mail goes out any more once the source is only observed, and a link tha
   await (await follow(link)).submit(chosen)
   const find = () => users.findByIdentifier(lido.services.db, pool.id, { kind: 'email', value: to, typed: to })
   assert.equal(await find(), undefined)
-  assert.equal((await lido.call('POST', `/pools/${slug}/migration/observe?confirm_migration=true`, { observe: false })).status, 200)
+  assert.equal(
+    (await lido.call('POST', `/pools/${slug}/migration/observe?confirm_migration=true`, { observe: false })).status,
+    200,
+  )
   await new Promise((resolve) => setTimeout(resolve, 250))
   await (await follow(link)).submit(chosen)
   assert.equal((await find())?.authority, 'migrated')
@@ -349,7 +367,7 @@ test('of twenty who follow one link at once, one sets a password', async () => {
 })
 
 test('a source that says nothing for long ends the round with what it said', async () => {
-  const { slug } = await makeExternal(lido, outside)
+  const { slug, pool } = await makeExternal(lido, outside)
   outside.insteadOfList = () => ({ status: 501 })
   assert.equal((await post(slug, 'remaining/count')).status, 202)
   const round = await until(
@@ -357,8 +375,10 @@ test('a source that says nothing for long ends the round with what it said', asy
     (one) => one !== null && (one.state !== 'running' || one.why !== null),
   )
   assert.ok(round?.why)
-  assert.equal((await post(slug, 'remaining/stop')).status, 204)
+  for (let times = 0; times < 2; times += 1) assert.equal((await post(slug, 'remaining/stop')).status, 204)
   assert.equal((await progressOf(slug)).rounds.count?.state, 'stopped')
+  const told = `select id from events where pool_id = '${pool.id}' and type = 'migration.stopped'`
+  assert.equal((await rowsOf(lido, told)).length, 1)
 })
 
 test('frozen, nobody comes over by signing in, and a mail still brings them', async () => {

@@ -228,7 +228,15 @@ export const migrationRoutes: Route[] = [
     status: 204,
     async handle(call) {
       const pool = await getExternal(call, getChangeablePool)
-      await rounds.stop(call.services.db, call.at, pool.id)
+      await call.services.db.transaction().execute(async (trx) => {
+        if ((await rounds.stop(trx, call.at, pool.id)) === 0) return
+        await audit.record(
+          trx,
+          call.at,
+          { poolId: pool.id },
+          { type: 'migration.stopped', data: { by: byOf(call.actor) } },
+        )
+      })
       return { body: undefined }
     },
   }),

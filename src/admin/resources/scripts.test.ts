@@ -135,6 +135,8 @@ test('a connection takes an application by https with a public key, and nothing 
     { url },
     { url, public_key: { ...public_key, d: 'nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A' } },
     { url, public_key: { kty: 'oct', k: 'c2VjcmV0' } },
+    { url, public_key: { ...public_key, x: 'AAAA' } },
+    { url, public_key: { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) } },
     { url, public_key, timeout_seconds: 5 },
   ])
     assert.equal((await set(wrong)).status, 422, JSON.stringify(wrong))

@@ -237,7 +237,8 @@ export const scriptRoutes: Route[] = [
       if (body.sample && !found) throw new Problem('not_found')
       const given = found ? found.input : body.input
       const code = body.code ?? script.code
-      const run = { key: `test ${script.id}`, code, call: scripts.functionOf[script.point], input: given }
+      const turnsOf = `workspace ${script.workspaceId}`
+      const run = { key: `test ${script.id}`, turnsOf, code, call: scripts.functionOf[script.point], input: given }
       const told = await services.sandbox.run(run)
       return { body: outcomeOf(script.point, told) }
     },

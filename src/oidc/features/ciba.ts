@@ -33,7 +33,7 @@ export const ciba: Feature = (wiring) => ({
         ip: ctx.ip,
         bindingMessage: textOf(params.binding_message),
         hint: textOf(params.login_hint) ?? account.accountId,
-        userId: nobodyOf(ctx, account.accountId) ? undefined : account.accountId,
+        userId: nobodyOf(ctx, account.accountId) || isAskedOf(account) ? undefined : account.accountId,
         expiresAt: services.clock.now().getTime() + request.expiration * 1000,
         id: request.jti,
         notificationToken: textOf(params.client_notification_token),
@@ -41,6 +41,9 @@ export const ciba: Feature = (wiring) => ({
     },
   },
 })
+
+/** Who has to pass an operator's script or application at a sign-in: there is no sign-in here to ask them in. */
+const isAskedOf = (account: object): boolean => (account as { askedOf?: boolean }).askedOf === true
 
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 
@@ -54,7 +57,6 @@ export const nobodyOf = ({ oidc }: KoaContextWithOIDC, sub: string) =>
 
 /**
  * The one person of the client's pools who goes by a hint and can be asked this way; else a nobody, who never answers.
- * Who has to pass an operator's script or application at a sign-in cannot: there is no sign-in to ask them in.
  */
 const whoIs = async ({ services, workspace }: Wiring, ctx: KoaContextWithOIDC, hint: string): Promise<string> => {
   const wanted = ctx.oidc.client?.connections as string[] | null | undefined
@@ -72,5 +74,5 @@ const whoIs = async ({ services, workspace }: Wiring, ctx: KoaContextWithOIDC, h
   const here = seenHere()
   if (user && here) seeAccount(here.seen, user)
   const account = user && people.length === 1 ? await findAccount({ services, workspace }, ctx, user.id) : undefined
-  return account && !account.askedOf ? account.accountId : `${nobody}${uuidv7(services.clock.now())}`
+  return account && !isAskedOf(account) ? account.accountId : `${nobody}${uuidv7(services.clock.now())}`
 }

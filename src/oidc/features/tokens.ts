@@ -15,7 +15,9 @@ export const tokens: Feature = (wiring) => ({
     enabled: true,
     allowedPolicy: async (ctx, client, token) => {
       const own = token.clientId === client.clientId
-      if (!own && !isFor(wiring.resources, client.clientId, token)) return false
+      // Anybody could ask in the name of a client that does not authenticate itself.
+      const authenticated = client.clientAuthMethod !== 'none'
+      if (!own && !(authenticated && isFor(wiring.resources, client.clientId, token))) return false
       // Whoever got the token has to be here still, and its person has to be let in by that one.
       const holder = own ? client : await ctx.oidc.provider.Client.find(token.clientId ?? '')
       if (holder === undefined || !(await isAlive(wiring, holder, token))) return false

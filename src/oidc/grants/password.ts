@@ -3,8 +3,10 @@ import type { Client } from '../../directory/clients.ts'
 import type { User } from '../../directory/users.ts'
 import type { Workspace } from '../../directory/workspaces.ts'
 import { Problem } from '../../platform/problem.ts'
+import type { Services } from '../../services.ts'
 import { accountOf } from '../accounts.ts'
 import { errors, type KoaContextWithOIDC } from '../engine.ts'
+import { bindTo, type Held, heldBy } from '../proofs.ts'
 import { marked } from '../said.ts'
 import { seeAccount, seenHere } from '../seen.ts'
 import type { GrantType } from './index.ts'
@@ -34,7 +36,10 @@ interface Said {
  * The password grant (RFC 6749 section 4.3), for applications that cannot move yet. RFC 9700 section 2.4 forbids it: a
  * client has to be opted in by its `grant_types`. `check` is the page's own check, with its counters and words.
  */
-export const passwordGrant = (check: (request: PasswordRequest) => Promise<PasswordAnswer>): GrantType => ({
+export const passwordGrant = (
+  services: Services,
+  check: (request: PasswordRequest) => Promise<PasswordAnswer>,
+): GrantType => ({
   name: 'password',
   parameters: ['username', 'password', 'scope', 'pool'],
   async handle(ctx, { workspace, findClient }) {
@@ -45,19 +50,21 @@ export const passwordGrant = (check: (request: PasswordRequest) => Promise<Passw
     if (typeof username !== 'string' || typeof password !== 'string') {
       throw new errors.InvalidRequest('missing required parameter(s) username, password')
     }
+    const held = await heldBy(ctx, services)
     const request = { workspace, client: registered, username, password, scopes: allowedScopes(ctx), ip: ctx.ip }
     const answer = await check({ ...request, pool: typeof pool === 'string' ? pool : undefined }).catch(reword)
     if (!answer.ok) throw refusals[answer.why]()
     const account = accountOf(answer.user, workspace, registered.metadata.connections)
     if (!account) throw wrong()
     ctx.oidc.entity('Account', account)
-    await issue(ctx, answer)
+    await issue(ctx, answer, held)
   },
 })
 
 const issue = async (
   ctx: KoaContextWithOIDC,
   { user, amr, said }: Extract<PasswordAnswer, { ok: true }>,
+  held: Held,
 ): Promise<void> => {
   const { provider, client } = ctx.oidc
   if (!client) throw new errors.InvalidClient('client not found')
@@ -71,21 +78,37 @@ const issue = async (
   ctx.oidc.entity('Grant', grant)
   const shared = { accountId: user.id, client, grantId, gty: 'password', scope: scopes.join(' ') }
   const accessToken = new provider.AccessToken(shared)
+  bindTo(accessToken, held)
   ctx.oidc.entity('AccessToken', accessToken)
   const authTime = Math.floor(Date.now() / 1000)
   const session = { acr: oneFactor, amr, authTime }
   const value = await accessToken.save()
   const refreshToken = client.grantTypeAllowed('refresh_token')
-    ? await new provider.RefreshToken({ ...shared, ...session, rotations: 0 }).save()
+    ? await refreshTokenFor(ctx, accessToken, { ...shared, ...session, rotations: 0 })
     : undefined
   ctx.body = {
     access_token: value,
     expires_in: accessToken.expiration,
-    token_type: 'Bearer',
+    token_type: accessToken.tokenType,
     ...(shared.scope ? { scope: shared.scope } : {}),
     ...(refreshToken ? { refresh_token: refreshToken } : {}),
     ...(scopes.includes('openid') ? { id_token: await idToken(ctx, shared.scope, session, said) } : {}),
   }
+}
+
+type Engine = KoaContextWithOIDC['oidc']['provider']
+
+/** A refresh token; whoever has no secret can use it with the same key or certificate only, as in the engine's grants. */
+const refreshTokenFor = (
+  { oidc: { provider, client } }: KoaContextWithOIDC,
+  accessToken: InstanceType<Engine['AccessToken']>,
+  about: ConstructorParameters<Engine['RefreshToken']>[0],
+): Promise<string> => {
+  const token = new provider.RefreshToken(about)
+  const { jkt, 'x5t#S256': x5t } = accessToken
+  if (client?.clientAuthMethod === 'none')
+    Object.assign(token, { ...(jkt ? { jkt } : {}), ...(x5t ? { 'x5t#S256': x5t } : {}) })
+  return token.save()
 }
 
 const idToken = async (

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -9,13 +9,17 @@ const sources = join(dirname(fileURLToPath(import.meta.url)), 'runner')
 let made: string | undefined
 
 /**
- * The folder of the runner without its types, made once a process and removed at its end. A child that takes them off by
- * itself needs twice as long to start, and there is one child a run.
+ * The folder of the runner without its types, made once a process and removed at its end; anew where something cleaned
+ * the folder of temporary files. A child that takes them off by itself needs twice as long to start, and there is one
+ * child a run.
  */
 export const strippedRunner = (): string => {
-  made ??= make()
+  if (made === undefined || !isWhole(made)) made = make()
   return made
 }
+
+const isWhole = (folder: string): boolean =>
+  readdirSync(sources).every((file) => existsSync(join(folder, file.replace(/\.ts$/, '.mjs'))))
 
 const make = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'lido-runner-'))

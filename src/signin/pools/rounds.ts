@@ -28,7 +28,12 @@ export const workOn =
     const pool = await pools.findById(services.db, poolId)
     if (!round || !pool?.source) return
     if (round.kind === 'mail' && !mayCome(pool))
-      return finish(services, round, 'failed', 'Nobody can come over now: the pool is closed, or its source only observed.')
+      return finish(
+        services,
+        round,
+        'failed',
+        'Nobody can come over now: the pool is closed, or its source only observed.',
+      )
     if (pool.source.paused) return rest(services, round, paused)
     const people = rounds.unseal(services.keyring, round)
     if (people.length > 0) return write(services, pool, round, people)

@@ -91,7 +91,7 @@ const unnamed: Trouble = { is: 'unavailable', detail: 'What it calls somebody ha
 const keepable = <Answer extends Checked | Found>(answer: Answer | Trouble): Answer | Trouble => {
   if (!('user' in answer) || answer.user === undefined) return answer
   const user = storableOutsider(answer.user)
-  return user ? { ...answer, user } : unnamed
+  return user ? ({ ...answer, user } as Answer) : unnamed
 }
 
 /** A source with what this node remembers of it. */

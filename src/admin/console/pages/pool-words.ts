@@ -188,7 +188,7 @@ export const poolFacts = (pool: Json): FactGroup[] => {
 }
 
 /** Where people of a pool live or sign in, in words. */
-export const whereabouts = ({ kind, source, upstream }: Json): string => {
+const whereabouts = ({ kind, source, upstream }: Json): string => {
   const type = typeTitles[String((source as Json | null)?.type ?? (upstream as Json | null)?.type ?? '')]
   if (kind === 'external') {
     const stays = (source as Json).mode === 'sync'
