@@ -49,6 +49,10 @@ export const outsideMapping = z.strictObject({
         .default('dynamic')
         .describe('`dynamic`: the field `tenant_id_field` names it; `static`: `id`; `new`: one is made per user'),
       id: z.string().min(1).max(100).nullable().default(null).describe('The tenant of everybody, with `static`'),
+      taken: taking
+        .default('add_only')
+        .describe('With `every_sign_in` somebody also leaves the tenants that are not told of any more'),
+      ignore: z.array(pattern).max(100).default([]).describe('Tenants, by slug, that are neither joined nor left'),
     })
     .prefault({}),
   script: z.uuid().nullable().default(null).describe('A script with the point `mapping` that has the last word'),

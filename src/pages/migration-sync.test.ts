@@ -247,6 +247,41 @@ test('rule 13: the tenant that tenant_id_field names is joined where it is this 
   assert.deepEqual([await tenantsOf(mine), await tenantsOf(foreign)], [['ours'], []])
 })
 
+test('rule 13: with `every_sign_in` somebody follows their tenant, and leaves the old one with their roles in it', async () => {
+  const { db } = lido.services
+  const settings = { url: outside.url, secret: 'the secret of the source', tenant_id_field: 'org' }
+  const tenant = { taken: 'every_sign_in', ignore: ['kept*'] } as const
+  const source = { mode: 'sync', settings, mapping: { tenant } } as const
+  const { slug, pool } = await makeExternal(lido, outside, { source, settings: { sign_in_methods: ['password'] } })
+  const at = new Date()
+  const ids = await db.transaction().execute(async (trx) => {
+    const made: string[] = []
+    for (const one of ['first', 'second', 'kept-one'])
+      made.push(
+        (await tenants.create(trx, at, { metadata: {}, name: one, slug: `${one}-${slug}`, poolId: pool.id }, system))
+          .id,
+      )
+    return made
+  })
+  const email = newEmail()
+  const person = outside.add({ email, metadata: { org: `first-${slug}` } })
+  assert.ok(isSignedIn(await byPassword(slug, email)))
+  const user = await userBy(pool.id, email)
+  assert.ok(user)
+  const place = { poolId: pool.id, userId: user.id }
+  await db.transaction().execute(async (trx) => {
+    await tenants.join(trx, at, place, ids[2] ?? '', system)
+    const wanted = { key: `boss-${slug}`, name: 'Boss', description: '', permissions: [], tenantId: ids[0] ?? null }
+    const role = await roles.create(trx, at, wanted, system)
+    await roles.assign(trx, at, { ...place, within: ids[0] ?? null }, role, system)
+  })
+  person.metadata = { org: `second-${slug}` }
+  assert.ok(isSignedIn(await byPassword(slug, email)))
+  const now = (await tenants.listOf(db, pool.id, user.id)).map((one) => one.slug)
+  assert.deepEqual(now.toSorted(), [`kept-one-${slug}`, `second-${slug}`])
+  assert.deepEqual(await roles.listOf(db, pool.id, user.id), [])
+})
+
 test('rule 3: an operator lifts a tombstone, and the person may come again as a new user', async () => {
   const { slug, pool } = await makeExternal(lido, outside)
   const email = newEmail()

@@ -51,6 +51,11 @@ test('a secret that is not sent again stays, one that is null goes, and the sett
   const tried = await lido.call('POST', '/pools/kept/source/test')
   assert.equal(tried.status, 200, JSON.stringify(tried.body))
   assert.equal(tried.body.ok, true, JSON.stringify(tried.body))
+  const calls = outside.asked.length
+  await lido.call('PATCH', '/pools/kept', { source: { paused: true } })
+  const paused = await lido.call('POST', '/pools/kept/source/test')
+  assert.equal(paused.body.ok, false, JSON.stringify(paused.body))
+  assert.equal(outside.asked.length, calls)
   const gone = await lido.call('PATCH', '/pools/kept', { source: { settings: { secret: null } } })
   assert.equal(gone.status, 422)
   assert.deepEqual(pointersOf(gone.body), ['/source/settings/secret'])

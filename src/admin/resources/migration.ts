@@ -7,7 +7,7 @@ import type { PoolSource } from '../../directory/pool-source.ts'
 import * as pools from '../../directory/pools.ts'
 import { Problem } from '../../platform/problem.ts'
 import { remainingOf } from '../../signin/pools/remaining.ts'
-import { listed, openSource, stateOf } from '../../signin/sources/guarded.ts'
+import { listed, stateOf, trySource } from '../../signin/sources/guarded.ts'
 import { byOf } from '../access.ts'
 import { readCursor, writeCursor } from '../list.ts'
 import { closing, closingOf, progress, progressOf, roundOf, round as roundShown } from '../migration-shown.ts'
@@ -79,8 +79,7 @@ export const migrationRoutes: Route[] = [
     answer: tried,
     status: 200,
     async handle(call) {
-      const source = openSource(await getExternal(call), call.services)
-      return { body: resultOf(typeof source === 'string' ? source : await source.test()) }
+      return { body: resultOf(await trySource(await getExternal(call), call.services)) }
     },
   }),
   route({

@@ -8,7 +8,7 @@ import { Problem } from '../../platform/problem.ts'
 import { uuidv7 } from '../../platform/secrets.ts'
 import type { Services } from '../../services.ts'
 import { openUpstream } from '../../signin/pools/federated.ts'
-import { openSource } from '../../signin/sources/guarded.ts'
+import { trySource } from '../../signin/sources/guarded.ts'
 import { byOf, demandEverything, may } from '../access.ts'
 import { patchedBy, patchOf } from '../check.ts'
 import { pageOf, readCursor } from '../list.ts'
@@ -196,8 +196,7 @@ export const poolRoutes: Route[] = [
     async handle(call) {
       const pool = await getPool(call, call.params.pool)
       if (!pool.source) throw new Problem('conflict', { detail: 'This pool has no source.' })
-      const source = openSource(pool, call.services)
-      return { body: resultOf(typeof source === 'string' ? source : await source.test()) }
+      return { body: resultOf(await trySource(pool, call.services)) }
     },
   }),
   route({

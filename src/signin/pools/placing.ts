@@ -47,18 +47,30 @@ const placeInTenant = async (
   db: Db,
   at: Date,
   person: Person,
-  { tenant: { mode, id } }: OutsideMapping,
+  { tenant: { mode, id, taken, ignore } }: OutsideMapping,
   { tenant: told }: Mapped,
   first: boolean,
 ): Promise<string | undefined> => {
-  const [known] = await tenants.listOf(db, person.poolId, person.userId)
+  const held = await tenants.listOf(db, person.poolId, person.userId)
+  const [known] = held
   if (mode === 'none') return undefined
   if (mode === 'new') return known?.id ?? (first ? makeTenant(db, at, person) : undefined)
   const name = mode === 'static' ? (id ?? undefined) : told
-  const found = name === undefined ? undefined : await findTenant(db, person.poolId, name)
-  if (found === undefined) return known?.id
-  await tenants.join(db, at, person, found, audit.system)
-  return found
+  const counts = notIgnored(ignore)
+  if (taken === 'none' || (taken === 'first_sign_in' && !first)) return known?.id
+  const found = name === undefined || !counts(name) ? undefined : await findTenant(db, person.poolId, name)
+  if (found !== undefined) await tenants.join(db, at, person, found, audit.system)
+  if (taken !== 'every_sign_in') return found ?? known?.id
+  const gone = held.filter((one) => one.id !== found && counts(one.slug))
+  for (const one of gone) await leaveTenant(db, at, person, one)
+  return found ?? held.find((one) => !gone.includes(one))?.id
+}
+
+/** Whoever is no longer of a tenant has no role in it either. */
+const leaveTenant = async (db: Db, at: Date, person: Person, tenant: tenants.Tenant): Promise<void> => {
+  const within = (await roles.listOf(db, person.poolId, person.userId)).filter((role) => role.within === tenant.id)
+  for (const role of within) await roles.unassign(db, at, { ...person, within: tenant.id }, role, audit.system)
+  await tenants.leave(db, at, person, tenant, audit.system)
 }
 
 const makeTenant = async (db: Db, at: Date, person: Person): Promise<string> => {

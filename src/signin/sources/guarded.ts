@@ -7,7 +7,7 @@ import type { Services } from '../../services.ts'
 import { storableOutsider } from '../outsider.ts'
 import { getSource } from './index.ts'
 import { paceOf } from './pace.ts'
-import type { Checked, Found, OpenSource, SourceTools, Trouble } from './source.ts'
+import type { Checked, Found, OpenSource, SourceTools, Tried, Trouble } from './source.ts'
 
 /** A call takes at most `callMs`. After `faults` in a row nothing is asked for `restMs`; then one call shows how it is. */
 const bounds = { callMs: 3_000, faults: 5, restMs: 10_000, calls: 40, queue: 80, againMs: 1_000, listMs: 20_000 }
@@ -44,7 +44,7 @@ export const guardedSource = (pool: Pool, services: Services): GuardedSource => 
 }
 
 /** Opens a source with its settings, and no guard: for operators who try it out. A fault is a sentence. */
-export const openSource = (
+const openSource = (
   { id, source }: Pick<Pool, 'id' | 'source'>,
   { keyring, ...tools }: SourceTools & Pick<Services, 'keyring'>,
 ): OpenSource | string => {
@@ -57,6 +57,16 @@ export const openSource = (
   } catch {
     return 'A secret of its settings cannot be opened with the secrets of this installation'
   }
+}
+
+/** Tries a pool's source for an operator; nothing is asked while calls are paused. A fault of the settings is a sentence. */
+export const trySource = async (
+  pool: Pick<Pool, 'id' | 'source'>,
+  services: SourceTools & Pick<Services, 'keyring'>,
+): Promise<Tried[] | string> => {
+  if (pool.source?.paused) return paused.detail
+  const source = openSource(pool, services)
+  return typeof source === 'string' ? source : source.test()
 }
 
 /** A page of everybody at a pool's source, outside of any sign-in; undefined where its type can list nobody. */

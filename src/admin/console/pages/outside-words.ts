@@ -54,6 +54,8 @@ const others: Record<string, string> = {
   'mapping.tenant': 'Mapping of tenants',
   'mapping.tenant.mode': 'The tenant',
   'mapping.tenant.id': 'Tenant of everybody',
+  'mapping.tenant.taken': 'Tenants are joined',
+  'mapping.tenant.ignore': 'Tenants that are left alone',
   'mapping.script': 'Script with the last word',
 }
 
@@ -92,6 +94,7 @@ const options: Wording['options'] = {
     .map((one) => (one.value === 'every_sign_in' ? { ...one, label: 'At every sign-in' } : one)),
   'mapping.roles.taken': takings,
   'mapping.groups.taken': takings,
+  'mapping.tenant.taken': takings,
   'mapping.tenant.mode': [
     { value: 'none', label: 'Is not looked at' },
     { value: 'dynamic', label: 'Is named by the field of the settings' },
@@ -123,7 +126,7 @@ export const outsideWording = (place: 'source' | 'upstream', type: string): Word
       { title: 'Mapping', fields: ['when', 'profile', 'metadata', 'script'].map((name) => within(`mapping.${name}`)) },
       { title: 'Roles', fields: ['from', 'taken', 'ignore'].map((name) => within(`mapping.roles.${name}`)) },
       { title: 'Groups', fields: ['from', 'taken', 'ignore', 'names'].map((name) => within(`mapping.groups.${name}`)) },
-      { title: 'Tenant', fields: ['mode', 'id'].map((name) => within(`mapping.tenant.${name}`)) },
+      { title: 'Tenant', fields: ['mode', 'id', 'taken', 'ignore'].map((name) => within(`mapping.tenant.${name}`)) },
     ],
   }
 }
