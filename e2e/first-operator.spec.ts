@@ -21,7 +21,6 @@ test('the first operator comes by the invitation that the first start prints', a
       page.getByRole('navigation', { name: 'Sections' }).getByRole('link', { name: 'Operators' }),
     ).toBeVisible()
     await press(page, 'Sign out')
-    await press(page, 'Sign out')
     await page.goto(link)
     await expect(heading(page)).not.toHaveText('Welcome to Administration')
     await expect(page.getByLabel('Password')).toHaveCount(0)
