@@ -330,6 +330,22 @@ export const takeOver = async (db: Db, at: Date, poolId: string, id: string): Pr
     .execute()
 }
 
+/**
+ * Whoever of a pool another system knows by a name, until the transaction ends: of fifty who come by it at once, one after
+ * the other is here, also where nobody is known by it yet.
+ */
+export const lockByExternalId = async (db: Db, poolId: string, externalId: string): Promise<User | undefined> => {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`adopt ${poolId} ${externalId}`}, 0))`.execute(db)
+  const row = await db
+    .selectFrom('users')
+    .select('id')
+    .where('poolId', '=', poolId)
+    .where('externalId', '=', externalId)
+    .forUpdate()
+    .executeTakeFirst()
+  return row && findById(db, row.id)
+}
+
 /** Gives a user the name that another system knows them by. Throws where somebody else of the pool has it. */
 export const setExternalId = async (db: Db, poolId: string, id: string, externalId: string): Promise<void> => {
   await db.updateTable('users').set({ externalId }).where('poolId', '=', poolId).where('id', '=', id).execute()

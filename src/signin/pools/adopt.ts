@@ -63,10 +63,9 @@ export const adopt = async (services: Services, pool: Pool, coming: Coming): Pro
   if (!mapped) return { is: 'refused', why: 'script' }
   const adopting = services.db.transaction().execute<Adopted>(async (trx) => {
     const { externalId } = coming.outsider
-    await sql`select pg_advisory_xact_lock(hashtextextended(${`adopt ${pool.id} ${externalId}`}, 0))`.execute(trx)
+    const known = await users.lockByExternalId(trx, pool.id, externalId)
     const marks = [{ kind: 'external_id', value: externalId } as const, ...named]
     if (await tombstones.lies(trx, pool.id, marks)) return { is: 'refused', why: 'deleted' }
-    const known = await findByExternalId(trx, pool.id, externalId)
     const at = services.clock.now()
     return known
       ? welcome(trx, at, pool, known, { coming, named, mapped })
@@ -97,17 +96,6 @@ const namedOf = ({ settings }: Pool, { outsider, proven }: Coming): Named[] => {
   return read.filter(
     (one, index) => read.findIndex(({ kind, value }) => kind === one.kind && value === one.value) === index,
   )
-}
-
-const findByExternalId = async (db: Db, poolId: string, externalId: string): Promise<users.User | undefined> => {
-  const row = await db
-    .selectFrom('users')
-    .select('id')
-    .where('poolId', '=', poolId)
-    .where('externalId', '=', externalId)
-    .forUpdate()
-    .executeTakeFirst()
-  return row && users.findById(db, row.id)
 }
 
 /** Who goes by some identifiers already; what only a registration claims that nobody has proven is free for its owner. */

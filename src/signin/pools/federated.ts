@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
-import { seeOnce } from '../../directory/once.ts'
 import { openSettings } from '../../directory/pool-secrets.ts'
 import type { PoolUpstream } from '../../directory/pool-upstream.ts'
 import type { Pool } from '../../directory/pools.ts'
+import { sha256 } from '../../platform/secrets.ts'
 import type { Services } from '../../services.ts'
 import { storableOutsider } from '../outsider.ts'
 import { getUpstream } from '../upstreams/index.ts'
@@ -67,7 +67,7 @@ export const openUpstream = (pool: Pool, services: Services): OpenUpstream => {
   const read = kind?.settings.safeParse(unsealed(pool, services, settings))
   if (!kind || !read?.success) return closed
   const { fetch, clock, config } = services
-  const once = (name: string, until: Date) => seeOnce(services.db, `${pool.id} ${name}`, until)
+  const once = (name: string, until: Date) => services.hot.first(sha256(`${pool.id} ${name}`), until)
   const upstream = kind.open(read.data, { fetch, clock, config, once })
   opened.set(key, { services, upstream })
   return upstream

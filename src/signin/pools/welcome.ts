@@ -34,9 +34,8 @@ export const welcome = async (
   const named = namedOf(pool, outsider)
   return services.db.transaction().execute(async (trx) => {
     const { externalId } = outsider
-    await sql`select pg_advisory_xact_lock(hashtextextended(${`adopt ${pool.id} ${externalId}`}, 0))`.execute(trx)
     const at = services.clock.now()
-    const known = await findByExternalId(trx, pool.id, externalId)
+    const known = await users.lockByExternalId(trx, pool.id, externalId)
     if (!known && upstream.new_users === 'refuse') return { is: 'refused', why: 'unknown' }
     const marks = [{ kind: 'external_id', value: externalId } as const]
     if (!known && (await tombstones.lies(trx, pool.id, marks))) return { is: 'refused', why: 'not_active' }
@@ -62,17 +61,6 @@ const namedOf = ({ settings }: Pool, { identifiers }: Outsider): Named[] => {
     return [{ ...identifier, verified }]
   })
   return read.filter((one, index) => read.findIndex(({ value }) => value === one.value) === index)
-}
-
-const findByExternalId = async (db: Db, poolId: string, externalId: string): Promise<users.User | undefined> => {
-  const row = await db
-    .selectFrom('users')
-    .select('id')
-    .where('poolId', '=', poolId)
-    .where('externalId', '=', externalId)
-    .forUpdate()
-    .executeTakeFirst()
-  return row && users.findById(db, row.id)
 }
 
 const make = async (
