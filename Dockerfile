@@ -13,6 +13,9 @@ COPY migrations migrations
 COPY views views
 COPY src src
 USER node
+# Compiles the program once, by the flags that it is started with, so that a container need not.
+ENV NODE_COMPILE_CACHE=/home/node/compiled
+RUN ["node", "--max-semi-space-size=8", "--input-type=module", "--eval", "await import('/app/src/start.ts')"]
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]

@@ -1,12 +1,9 @@
-import {
-  type AuthenticationResponseJSON,
-  type PublicKeyCredentialCreationOptionsJSON,
-  type PublicKeyCredentialRequestOptionsJSON,
-  type RegistrationResponseJSON,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
+import type {
+  AuthenticationResponseJSON,
+  PublicKeyCredentialCreationOptionsJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+  RegistrationResponseJSON,
 } from '@simplewebauthn/server'
-import { decodeAttestationObject, decodeClientDataJSON, isoBase64URL } from '@simplewebauthn/server/helpers'
 import { z } from 'zod'
 import { brandOf } from '../directory/outbox.ts'
 import type { PasskeyData } from '../directory/passkeys.ts'
@@ -22,6 +19,9 @@ export interface Party {
 /** The party of a workspace; undefined where no browser would take it. */
 export const partyAt = ({ workspace, services }: Pick<Scene, 'workspace' | 'services'>): Party | undefined =>
   partyOf(workspace.settings.passkeys, services.config)
+
+// Read at the first passkey: it brings 250 files of certificate formats, 10 MB that not every node needs.
+const library = () => import('@simplewebauthn/server')
 
 /** ES256, EdDSA and RS256: what we ask for, and so all we take. */
 const algorithms = [-7, -8, -257]
@@ -73,12 +73,20 @@ const readAs = <Read>(schema: z.ZodType<Read>, sent = ''): Read | undefined => {
 /** What an answer says it was made for; `crossOrigin` where another site had us in a frame. */
 export const clientDataOf = ({ response }: Assertion | Attestation) => {
   try {
-    const { challenge, crossOrigin, topOrigin } = decodeClientDataJSON(response.clientDataJSON)
+    const told = JSON.parse(Buffer.from(response.clientDataJSON, 'base64url').toString()) as Partial<ClientData>
+    const { challenge, crossOrigin, topOrigin } = told
     const framed = crossOrigin === true || topOrigin !== undefined
     return typeof challenge === 'string' ? { challenge, framed } : undefined
   } catch {
     return undefined
   }
+}
+
+/** What the browser adds (WebAuthn L3 section 5.8.1), of which any page can make anything. */
+interface ClientData {
+  challenge: unknown
+  crossOrigin: unknown
+  topOrigin: unknown
 }
 
 /** What a browser is asked for to sign in, as JSON; with no `allowed`, any passkey of this party will do. */
@@ -122,6 +130,7 @@ export const checkAssertion = async (
   verified: boolean,
 ): Promise<{ counter: number; backedUp: boolean; verified: boolean } | undefined> => {
   try {
+    const { verifyAuthenticationResponse } = await library()
     const { verified: right, authenticationInfo: info } = await verifyAuthenticationResponse({
       response: given as AuthenticationResponseJSON,
       expectedChallenge: challenge,
@@ -147,7 +156,8 @@ export const checkAttestation = async (
   challenge: string,
 ): Promise<Omit<PasskeyData, 'user_handle' | 'name'> | undefined> => {
   try {
-    if (!isPlain(given.response.attestationObject)) return undefined
+    if (!(await isPlain(given.response.attestationObject))) return undefined
+    const { verifyRegistrationResponse } = await library()
     const { verified, registrationInfo: info } = await verifyRegistrationResponse({
       response: { ...given, clientExtensionResults: {} } as RegistrationResponseJSON,
       expectedChallenge: challenge,
@@ -160,7 +170,7 @@ export const checkAttestation = async (
     if (!verified || info.credential.id !== given.id) return undefined
     return {
       credential_id: info.credential.id,
-      public_key: isoBase64URL.fromBuffer(info.credential.publicKey),
+      public_key: Buffer.from(info.credential.publicKey).toString('base64url'),
       rp_id: party.id,
       counter: info.credential.counter,
       backup_eligible: info.credentialDeviceType === 'multiDevice',
@@ -175,8 +185,9 @@ export const checkAttestation = async (
 
 // We ask for no attestation. One with certificates would have the library fetch lists of revoked ones from wherever they
 // say; a browser strips it (WebAuthn L3 section 5.1.3 step 24).
-const isPlain = (attestationObject: string): boolean => {
-  const decoded = decodeAttestationObject(isoBase64URL.toBuffer(attestationObject))
+const isPlain = async (attestationObject: string): Promise<boolean> => {
+  const { decodeAttestationObject } = await import('@simplewebauthn/server/helpers')
+  const decoded = decodeAttestationObject(bytesOf(attestationObject))
   const format = decoded.get('fmt')
   return format === 'none' || (format === 'packed' && decoded.get('attStmt').get('x5c') === undefined)
 }
@@ -189,4 +200,4 @@ const descriptorOf = ({ credential_id, transports }: PasskeyData) => ({
   transports: transports as Transports,
 })
 
-const bytesOf = (text: string): Uint8Array<ArrayBuffer> => isoBase64URL.toBuffer(text)
+const bytesOf = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(text, 'base64url'))
