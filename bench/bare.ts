@@ -20,6 +20,7 @@ const configuration: Configuration = {
   },
   routes: {
     authorization: '/authorize',
+    pushed_authorization_request: '/par',
     token: '/token',
     userinfo: '/userinfo',
     jwks: '/jwks',

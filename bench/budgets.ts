@@ -20,6 +20,7 @@ export const budgets: Budget[] = [
   { name: 'device_poll', title: 'device polling', ratio: 0.4, statements: 2 },
   { name: 'token_exchange', title: 'token exchange', statements: 2 },
   { name: 'page', title: 'sign-in page (authorize + page)', ratio: 0.7, statements: 2 },
+  { name: 'pushed_code', title: 'PAR and code, signed in', ratio: 0.5, statements: 7 },
   { name: 'sign_in_unhashed', title: 'whole sign-in, hash left out', ratio: 0.5, statements: 12 },
   { name: 'sign_in', title: 'whole sign-in', statements: 12 },
   { name: 'sign_in_code', title: 'whole sign-in by a mailed code', statements: 20 },

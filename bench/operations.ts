@@ -16,6 +16,7 @@ export const operationNames = [
   'device_poll',
   'token_exchange',
   'page',
+  'pushed_code',
   'sign_in_unhashed',
   'sign_in',
   'sign_in_code',
@@ -92,6 +93,17 @@ export const operations: Record<OperationName, Operation> = {
     worker(target, async (connection) => {
       await openPage(connection, target)
     }),
+  // A browser that is signed in: the request is pushed (RFC 9126), gives a code without a page, and that gives tokens.
+  pushed_code: async (target, n) => {
+    const cookie = await connected(target, (connection) => signedIn(connection, target, n))
+    return worker(target, async (connection) => {
+      const pushed = await connection.post(`${target.prefix}/par`, request, basic(fixture.client))
+      const { request_uri } = JSON.parse(expect(pushed, 201, '"request_uri"').text) as { request_uri: string }
+      const query = encode({ client_id: fixture.client.id, request_uri })
+      const back = expect(await connection.get(`${target.prefix}/authorize?${query}`, { cookie }), 303, '')
+      await redeem(connection, target, back)
+    })
+  },
   sign_in_unhashed: (target, n, of) => signingIn(target, n, of, answering[target.name]),
   sign_in: (target, n, of) => signingIn(target, n, of, answerLido),
   sign_in_code: (target, n, of) => signingIn({ ...target, prefix: `/w/${fixture.codes}` }, n, of, answerByCode),
@@ -133,10 +145,21 @@ const signInOnce = (target: Target, user: number): Promise<Tokens> =>
   connected(target, (connection) => signIn(connection, target, user, answering[target.name]))
 
 /** A whole sign-in of a browser that was never here: authorize, forms, code, tokens. */
-const signIn = async (connection: Connection, target: Target, user: number, answer: Answer): Promise<Tokens> => {
+const signIn = async (connection: Connection, target: Target, user: number, answer: Answer): Promise<Tokens> =>
+  redeem(connection, target, await comeBack(connection, target, user, answer))
+
+/** The answer that leads back to the application with a code. */
+const comeBack = async (connection: Connection, target: Target, user: number, answer: Answer): Promise<Reply> => {
   const page = await openPage(connection, target)
   const answered = await answer(connection, page, user, target)
-  const back = expect(await connection.get(answered.location, { cookie: page.cookies.join('; ') }), 303, '')
+  return expect(await connection.get(answered.location, { cookie: page.cookies.join('; ') }), 303, '')
+}
+
+/** The cookies of a browser that somebody is signed in at. */
+const signedIn = async (connection: Connection, target: Target, user: number): Promise<string> =>
+  (await comeBack(connection, target, user, answering[target.name])).cookies.join('; ')
+
+const redeem = async (connection: Connection, target: Target, back: Reply): Promise<Tokens> => {
   const code = new URL(back.location).searchParams.get('code')
   const tokens = tokensOf(
     await connection.post(
@@ -214,7 +237,7 @@ const tokensOf = (reply: Reply): Tokens => JSON.parse(expect(reply, 200, '"acces
 
 const verifier = 'a-verifier-that-is-long-enough-for-every-server-0123456789'
 
-const authorize = `/authorize?${encode({
+const request = encode({
   client_id: fixture.client.id,
   response_type: 'code',
   redirect_uri: fixture.redirectUri,
@@ -223,4 +246,6 @@ const authorize = `/authorize?${encode({
   nonce: 'a-nonce-that-comes-back',
   code_challenge: createHash('sha256').update(verifier).digest('base64url'),
   code_challenge_method: 'S256',
-})}`
+})
+
+const authorize = `/authorize?${request}`

@@ -22,7 +22,8 @@ let lido: TestLido
 before(async () => {
   lido = await testLido()
   await addPeople()
-  // What is used first is read first: the workspace, its keys, its clients.
+  // What is used first is read first: the workspace, its keys, its clients, and what those are set to.
+  await get('/.well-known/openid-configuration')
   await count(() => signIn())
   await count(() => machineToken())
 })
@@ -67,6 +68,22 @@ test('the sign-in page costs at most two statements', async () => {
 
 test('a whole sign-in by password, up to the tokens, costs at most twelve statements', async () => {
   assert.ok((await count(() => signIn())) <= 12)
+})
+
+test('a pushed request of somebody who is signed in, up to the tokens, costs at most seven statements', async () => {
+  const { browser, verifier } = await openPage()
+  await browser.submit({ identifier: email })
+  await browser.submit({ password })
+  await redeemFrom(browser, verifier)
+  const pushed = async () => {
+    const { url, verifier } = askFor()
+    const { request_uri } = await post('/par', Object.fromEntries(new URL(url).searchParams), application, 201)
+    const short = new URLSearchParams({ client_id: application.id, request_uri })
+    await browser.get(`${lido.url}/w/demo/authorize?${short}`)
+    return redeemFrom(browser, verifier)
+  }
+  const spent = await count(pushed)
+  assert.ok(spent <= 7, String(spent))
 })
 
 test('a second factor costs at most five statements more', async () => {
@@ -136,11 +153,14 @@ const addPeople = async (): Promise<void> => {
   })
 }
 
+const askFor = () => {
+  const scope = 'openid profile email offline_access'
+  return authorizeUrl(lido.url, 'demo', { client_id: application.id, redirect_uri: redirectUri, scope })
+}
+
 const openPage = async () => {
   const browser = openBrowser(lido.url)
-  const scope = 'openid profile email offline_access'
-  const asked = { client_id: application.id, redirect_uri: redirectUri, scope }
-  const { url, verifier } = authorizeUrl(lido.url, 'demo', asked)
+  const { url, verifier } = askFor()
   await browser.get(url)
   assert.equal(browser.page.step, 'identify')
   return { browser, verifier }
@@ -168,15 +188,22 @@ const machineToken = async () => {
 
 const token = (fields: Record<string, string>, client: typeof application) => post('/token', fields, client)
 
-const post = async (path: string, fields: Record<string, string>, { id, secret }: typeof application) => {
+const post = async (path: string, fields: Record<string, string>, { id, secret }: typeof application, status = 200) => {
   const response = await fetch(`${lido.url}/w/demo${path}`, {
     method: 'POST',
     headers: { Authorization: `Basic ${btoa(`${id}:${secret}`)}` },
     body: new URLSearchParams(fields),
   })
-  const answer = (await response.json()) as { access_token: string; refresh_token: string; active: boolean }
-  assert.equal(response.status, 200, JSON.stringify(answer))
+  const answer = (await response.json()) as Answer
+  assert.equal(response.status, status, JSON.stringify(answer))
   return answer
+}
+
+interface Answer {
+  access_token: string
+  refresh_token: string
+  active: boolean
+  request_uri: string
 }
 
 const get = async (path: string, headers: Record<string, string> = {}): Promise<void> => {
