@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
 import { generateSync } from 'otplib'
-import { giveCode, givePassword, identify, signIn, step } from './acts.ts'
+import { giveCode, givePassword, identify, picture, signIn, step } from './acts.ts'
+import { violationsOf } from './axe.ts'
 import { expect, test } from './story.ts'
 import { fresh, freshEmail, makePerson, makeWorkspace, password } from './world.ts'
 
@@ -30,14 +30,9 @@ const look = async (page: Page, name: string): Promise<void> => {
   for (const [width, colorScheme] of looks) {
     await page.setViewportSize({ width, height: 800 })
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-    const path = test.info().outputPath(`${name}-${width}-${colorScheme}.png`)
-    await page.screenshot({ path, fullPage: true })
-    const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze()
+    await picture(page, `${name}-${width}-${colorScheme}`)
     const where = `${name}, ${width} px, ${colorScheme}`
-    expect(
-      violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
-      where,
-    ).toEqual([])
+    expect(await violationsOf(page), where).toEqual([])
     expect(await page.evaluate('document.documentElement.scrollWidth'), where).toBe(width)
   }
   await page.setViewportSize({ width: 320, height: 800 })

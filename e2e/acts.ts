@@ -1,4 +1,4 @@
-import type { Page } from '@playwright/test'
+import { type Page, test } from '@playwright/test'
 import { password } from './world.ts'
 
 /** What people do on the pages, in English; stories say the rest. */
@@ -24,3 +24,8 @@ export const giveCode = async (page: Page, code: string, button: string): Promis
 
 /** The page's own name of what it asks for. */
 export const step = (page: Page) => page.locator('main[data-step]')
+
+/** Keeps a picture of a whole page beside what is kept of failures, for people to look at: only where PICTURES is set. */
+export const picture = async (page: Page, name: string): Promise<void> => {
+  if (process.env.PICTURES) await page.screenshot({ path: test.info().outputPath(`${name}.png`), fullPage: true })
+}

@@ -1,7 +1,7 @@
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
-import { giveCode, givePassword, identify } from './acts.ts'
+import { giveCode, givePassword, identify, picture } from './acts.ts'
 import { plugIn } from './authenticator.ts'
+import { violationsOf } from './axe.ts'
 import { expect, test } from './story.ts'
 import { demoWorkspace, fresh, freshEmail, makePerson, makeWorkspace, password } from './world.ts'
 
@@ -10,26 +10,18 @@ const looks = [
   [1280, 'light'],
 ] as const
 
-/** Takes pictures of a page, narrow and dark, wide and light. It has to fit, and axe has to find nothing. */
+/** Looks at a page, narrow and dark, wide and light. It has to fit, and axe has to find nothing. */
 const look = async (page: Page, name: string): Promise<void> => {
   const before = page.viewportSize()
   for (const [width, colorScheme] of looks) {
     await page.setViewportSize({ width, height: 800 })
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-    const path = test.info().outputPath(`${name}-${width}-${colorScheme}.png`)
-    await page.screenshot({ path, fullPage: true })
+    await picture(page, `${name}-${width}-${colorScheme}`)
     const where = `${name}, ${width} px, ${colorScheme}`
     expect(await violationsOf(page), where).toEqual([])
     expect(await page.evaluate('document.documentElement.scrollWidth'), where).toBe(width)
   }
   if (before) await page.setViewportSize(before)
-}
-
-/** What axe finds, with the elements it finds it in. */
-const violationsOf = async (page: Page) => {
-  // The other mode ends in a window of its own, for the sake of frames; there are none here.
-  const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze()
-  return violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])
 }
 
 test('signing in', async ({ page, lido }) => {
@@ -239,5 +231,5 @@ test('a passkey as a factor that is required, also without a script', async ({ p
   await identify(plain, await makePerson(lido, strict.pools[0]))
   await givePassword(plain)
   await expect(plain.getByText('Passkeys need a browser that knows them')).toBeVisible()
-  await plain.screenshot({ path: test.info().outputPath('passkey-without.png'), fullPage: true })
+  await picture(plain, 'passkey-without')
 })

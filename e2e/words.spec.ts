@@ -1,8 +1,9 @@
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
 import { generateSync } from 'otplib'
 import { languages } from '../src/platform/words.ts'
+import { picture } from './acts.ts'
 import { plugIn } from './authenticator.ts'
+import { violationsOf } from './axe.ts'
 import { expect, test } from './story.ts'
 import { freshEmail, makePerson, makeWorkspace, password } from './world.ts'
 
@@ -20,18 +21,14 @@ const check = async (page: Page, lang: string, name: string): Promise<void> => {
   await page.emulateMedia({ reducedMotion: 'reduce' })
   for (const width of [1280, 320]) {
     await page.setViewportSize({ width, height: 800 })
-    await page.screenshot({ path: test.info().outputPath(`${name}-${width}.png`), fullPage: true })
+    await picture(page, `${name}-${width}`)
     expect(await page.evaluate('document.documentElement.scrollWidth'), `${name}, ${width} px`).toBe(width)
   }
   await expect(page.locator('html')).toHaveAttribute('lang', lang)
   await expect(page.locator('html')).toHaveAttribute('dir', lang === 'ar' ? 'rtl' : 'ltr')
   // What axe looks at differs by direction and script, not from one European language to the next.
   if (lang !== 'ar' && lang !== 'ja') return
-  const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze()
-  expect(
-    violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
-    name,
-  ).toEqual([])
+  expect(await violationsOf(page), name).toEqual([])
 }
 
 const accountPages = ['account']

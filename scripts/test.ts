@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findChromium } from './chromium.ts'
 import { type Outcome, runLoudly, summarise } from './run.ts'
@@ -7,24 +7,9 @@ import { type Outcome, runLoudly, summarise } from './run.ts'
 // First of all, so that a machine without a browser is told at once.
 const chromium = findChromium()
 
-// Files wait for the database and for hashes more than they compute.
-const atOnce = Math.max(2, availableParallelism())
-
 const check = () => runLoudly({ name: 'check', command: ['node', 'scripts/check.ts'] })
 
-const units = () =>
-  runLoudly({
-    name: 'unit and HTTP tests',
-    command: [
-      'node',
-      '--test',
-      '--test-global-setup=scripts/test-setup.ts',
-      `--test-concurrency=${atOnce}`,
-      '--test-timeout=120000',
-      'src/**/*.test.ts',
-      'bench/**/*.test.ts',
-    ],
-  })
+const units = () => runLoudly({ name: 'unit and HTTP tests', command: ['node', 'scripts/unit-tests.ts'] })
 
 // Pictures and traces go to a folder of their own: Playwright empties it first, also under the feet of another run.
 const browser = async (): Promise<Outcome> => {

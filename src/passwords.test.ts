@@ -7,6 +7,7 @@ import { type AdminLido, adminLido } from './admin/fixtures-testing.ts'
 import { type Browser, openBrowser } from './browser-testing.ts'
 import * as credentials from './directory/credentials.ts'
 import type { Pool } from './directory/pools.ts'
+import { eventually } from './oidc/fixtures-testing.ts'
 import {
   isSignedIn,
   makeClient,
@@ -110,9 +111,19 @@ const register = async (workspace: string): Promise<Door> => {
   return saidOn(browser, 'register', (secret) => ({ identifier, password: secret }))
 }
 
+/** What asking for a reset brings, and not what an earlier one brought or what tells of that. */
 const beginReset = async (browser: Browser, identifier: string) => {
+  const listResets = async () => {
+    const response = await fetch(`${lido.url}/dev/inbox.json?to=${encodeURIComponent(identifier)}`)
+    return ((await response.json()) as { code: string; link: string }[]).filter(({ link }) => link)
+  }
+  const earlier = (await listResets()).length
   await browser.submit({ identifier })
-  return lido.message(identifier)
+  return eventually(10_000, async () => {
+    const [reset, ...others] = await listResets()
+    assert.ok(reset && others.length === earlier)
+    return reset
+  })
 }
 
 const resetByCode = async (workspace: string, who?: string): Promise<Door> => {

@@ -7,7 +7,7 @@ import { type Connection, connect } from '../db/connect.ts'
 import { testDatabase } from '../db/testing.ts'
 import * as webhooks from '../directory/webhooks.ts'
 import { openKeyring } from '../platform/secrets.ts'
-import { run } from './run-testing.ts'
+import { runHere } from './run-testing.ts'
 
 const SECRETS = 'a-secret-that-only-this-test-knows-0123456789'
 let database: Awaited<ReturnType<typeof testDatabase>>
@@ -25,7 +25,7 @@ after(async () => {
 })
 
 const lido = (words: string[], env: Record<string, string> = {}) =>
-  run({ NODE_ENV: 'test', DATABASE_URL: database.url, SECRETS, ...env }, words)
+  runHere({ NODE_ENV: 'test', DATABASE_URL: database.url, SECRETS, ...env }, words)
 
 const apply = async (webhook: string, env: Record<string, string> = {}) => {
   const file = join(folder, 'lido.yaml')

@@ -13,7 +13,7 @@ import * as imports from '../directory/imports.ts'
 import * as pools from '../directory/pools.ts'
 import * as roles from '../directory/roles.ts'
 import { systemClock } from '../platform/clock.ts'
-import { run } from './run-testing.ts'
+import { runHere } from './run-testing.ts'
 
 let database: Awaited<ReturnType<typeof testDatabase>>
 let connection: ReturnType<typeof connect>
@@ -35,7 +35,7 @@ const env = () => ({
   DATABASE_URL: database.url,
   SECRETS: 'a-secret-that-only-this-test-knows-0123456789',
 })
-const lido = (...words: string[]) => run(env(), words)
+const lido = (...words: string[]) => runHere(env(), words)
 const makePool = (slug: string) => pools.create(connection.db, new Date(), { slug, name: slug })
 const write = async (name: string, text: string) => {
   await writeFile(join(folder, name), text)

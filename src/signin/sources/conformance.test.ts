@@ -11,11 +11,13 @@ import { z } from 'zod'
 import type { Outsider } from '../outsider.ts'
 import { auth0Bench } from './auth0-testing.ts'
 import { cognitoBench } from './cognito-testing.ts'
-import { customBench } from './custom-testing.ts'
+import { customBench, endSandboxes } from './custom-testing.ts'
 import { type Bench, emailOf, type Fault, type Person, type SourceDouble, type State } from './double-testing.ts'
 import { httpBench } from './http-testing.ts'
 import { getSource, sources } from './index.ts'
 import type { Checked, Found, OpenSource } from './source.ts'
+
+after(endSandboxes)
 
 const benches: readonly Bench[] = [auth0Bench, cognitoBench, customBench, httpBench]
 

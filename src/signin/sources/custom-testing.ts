@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { after } from 'node:test'
 import { openFetch } from '../../platform/fetch.ts'
 import { openLog } from '../../platform/log.ts'
 import { openSandbox } from '../../platform/sandbox.ts'
@@ -33,7 +32,7 @@ export const customBench: Bench = {
 
 const sandboxes = new Map<string, SourceTools>()
 
-/** What a custom source is opened with: one sandbox for all who may reach the same, ended with the test file. */
+/** What a custom source is opened with: one sandbox for all who may reach the same. */
 const toolsFor = (allow: readonly string[]): SourceTools => {
   const known = sandboxes.get(allow.join())
   if (known) return known
@@ -42,7 +41,13 @@ const toolsFor = (allow: readonly string[]): SourceTools => {
   sandboxes.set(allow.join(), tools)
   return tools
 }
-after(() => Promise.all([...sandboxes.values()].map(({ sandbox }) => sandbox.close())))
+
+/** Ends the sandboxes that were opened, after a test file; files share a process. */
+export const endSandboxes = async (): Promise<void> => {
+  const ended = [...sandboxes.values()]
+  sandboxes.clear()
+  await Promise.all(ended.map(({ sandbox }) => sandbox.close()))
+}
 
 /** A custom source on these settings. */
 export const openCustom = (settings: unknown, allow: readonly string[] = loopback): OpenSource =>
