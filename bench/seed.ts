@@ -7,6 +7,7 @@ import type { PoolSettings } from '../src/directory/pool-settings.ts'
 import * as pools from '../src/directory/pools.ts'
 import * as resources from '../src/directory/resources.ts'
 import * as workspaces from '../src/directory/workspaces.ts'
+import { engineKeys } from '../src/oidc/engine-keys.ts'
 import * as keys from '../src/oidc/keys.ts'
 import { type Keyring, openKeyring, randomToken } from '../src/platform/secrets.ts'
 import type { Database } from './database.ts'
@@ -40,7 +41,7 @@ export const seed = async (database: Database): Promise<Seed> => {
   await registerClients(database, workspaceId)
   const codesPoolId = await makeOther(database, keyring, fixture.codes, ['email_code'])
   const keysPoolId = await makeOther(database, keyring, fixture.keys, ['passkey', 'email_code'])
-  const { jwks } = await keys.load(db, keyring, now, workspaceId)
+  const jwks = engineKeys(await keys.load(db, keyring, now, workspaceId))
   const passwordHash = await hash(fixture.password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 })
   const made = { secret, keyring, workspaceId, poolId: pool.id, keysPoolId, jwks: JSON.stringify(jwks), passwordHash }
   await addUsers(database, made, 0, users)

@@ -7,6 +7,7 @@ import { emptyWork, withWork } from './db/work.ts'
 import { type ActiveDomains, openActiveDomains } from './directory/active-domains.ts'
 import type { Active } from './directory/domains.ts'
 import { newTrace, traceIn } from './directory/traces.ts'
+import { type ClientDocuments, openClientDocuments } from './oidc/client-documents.ts'
 import type { GrantType } from './oidc/grants/index.ts'
 import { tokenExchange } from './oidc/grants/token-exchange.ts'
 import { type Issuers, openIssuers } from './oidc/providers.ts'
@@ -48,6 +49,7 @@ export const createApp = ({ services, changes, ready }: Options): { answer: Requ
   const home = services.config.publicUrl
   const domains = openActiveDomains(services.db, changes)
   const grants = grantsOf(services)
+  const clientDocuments = openClientDocuments(services)
   const issuers = openIssuers({
     services,
     changes,
@@ -55,6 +57,7 @@ export const createApp = ({ services, changes, ready }: Options): { answer: Requ
     grants,
     reload: reload(services),
     domains,
+    clientDocuments,
     home,
     origin: null,
   })
@@ -73,7 +76,7 @@ export const createApp = ({ services, changes, ready }: Options): { answer: Requ
     app.use(development(desk))
     app.use(demo(desk))
   }
-  const domainApps = openDomainApps({ changes, make: domainAppOf(desk, domains) })
+  const domainApps = openDomainApps({ changes, make: domainAppOf(desk, domains, clientDocuments) })
   const answer = chooseApp({ services, domains, atHome: app.callback(), domainApps })
   return { answer, issuers: everyIssuer(issuers, domains, domainApps) }
 }
@@ -96,7 +99,7 @@ const beginApp = (desk: Desk): Koa => {
 
 /** A workspace alone, at a domain of its own: everything in it is told that this is where the program is. */
 const domainAppOf =
-  ({ services: atHome, render }: Desk, domains: ActiveDomains) =>
+  ({ services: atHome, render }: Desk, domains: ActiveDomains, clientDocuments: ClientDocuments) =>
   ({ origin, slug }: Active, changes: Changes): DomainApp => {
     const home = atHome.config.publicUrl
     const services = { ...atHome, config: { ...atHome.config, publicUrl: origin } }
@@ -109,6 +112,7 @@ const domainAppOf =
       grants,
       reload: reload(services),
       domains,
+      clientDocuments,
       home,
       origin,
       most: 1,
@@ -207,15 +211,21 @@ const refuseOddTargets: Middleware = (ctx, next) => {
 }
 
 const operations =
-  ({ metrics }: Services, ready: () => Promise<boolean>): Middleware =>
+  ({ metrics, kms }: Services, ready: () => Promise<boolean>): Middleware =>
   async (ctx, next) => {
     if (ctx.path === '/healthz') return plain(ctx, 200, 'ok')
-    if (ctx.path === '/readyz') return (await ready()) ? plain(ctx, 200, 'ready') : plain(ctx, 503, 'not ready')
+    if (ctx.path === '/readyz') return (await ready()) ? plain(ctx, 200, readiness(kms)) : plain(ctx, 503, 'not ready')
     if (ctx.path !== '/metrics') return next()
     ctx.state.route = '/metrics'
     ctx.set('Content-Type', metrics.contentType)
     ctx.body = await metrics.text()
   }
+
+/** Another node would not get further with AWS KMS, and most of what this one does needs no signature. */
+const readiness = (kms: Services['kms']): string => {
+  const failedAt = kms.failedAt()
+  return failedAt ? `ready, but AWS KMS failed when it was last asked, at ${failedAt.toISOString()}` : 'ready'
+}
 
 const plain = (ctx: Context, status: number, text: string): void => {
   ctx.state.route = ctx.path
@@ -281,7 +291,9 @@ const workspaceDoor = (desk: Desk, issuers: Issuers) => {
     invitation: invitation(desk),
     verify: verify(desk),
   }
-  return async (ctx: Context, next: Next, slug: string, rest: string) => {
+  return async (ctx: Context, next: Next, slug: string, typed: string) => {
+    const rest = spelt(typed)
+    if (rest !== typed) ctx.path = ctx.path.slice(0, -typed.length) + rest
     const issuer = await issuers.find(slug)
     if (issuer?.workspace.status !== 'active') throw new Problem('not_found', { key: 'unknown_workspace' })
     ctx.state.workspace = issuer.workspace
@@ -334,6 +346,13 @@ const readOrWrite = (ctx: Context): void => {
   if (ctx.method === 'GET' || ctx.method === 'POST') return
   ctx.set('Allow', 'GET, POST')
   throw new Problem('method_not_allowed')
+}
+
+/** The engine answers at its addresses in any case and with a slash behind; what stands around it knows one spelling. */
+const spelt = (rest: string): string => {
+  const bare = rest.replace(/(?<=.)\/$/, '')
+  if (engineRoutes.has(bare.toLowerCase())) return bare.toLowerCase()
+  return /^\/(authorize|device|register)\//i.test(bare) ? bare.replace(/^\/\w+/, (name) => name.toLowerCase()) : rest
 }
 
 const engineRoutes = new Set([

@@ -39,6 +39,7 @@ test('needs nothing in development', () => {
     databaseUrl: undefined,
     dataDir: resolve('.lido'),
     keysDir: undefined,
+    kmsUrl: undefined,
     secrets: [],
     smtpUrl: undefined,
     mailFrom: 'Lido <no-reply@localhost>',
@@ -50,6 +51,7 @@ test('needs nothing in development', () => {
     clientCertHeader: undefined,
     clientCertVerifiedHeader: undefined,
     egressAllow: [],
+    dnsServers: [],
     logLevel: 'info',
     bootstrapClient: undefined,
   })
@@ -65,6 +67,7 @@ test('reads every variable', () => {
     DATABASE_URL: 'postgres://db/lido',
     DATA_DIR: '/var/lib/lido',
     KEYS_DIR: '/etc/lido/keys',
+    KMS_URL: 'kms://key:secret@eu-central-1',
     SECRETS: `${newest}, ${older}`,
     SMTP_URL: 'smtps://mail.example.org',
     MAIL_FROM: 'Sign-in <id@example.org>',
@@ -76,6 +79,7 @@ test('reads every variable', () => {
     CLIENT_CERT_HEADER: 'Client-Cert',
     CLIENT_CERT_VERIFIED_HEADER: 'Client-Cert-Verified',
     EGRESS_ALLOW: '192.168.7.7,fd00::/8',
+    DNS_SERVERS: '9.9.9.9, [::1]:5353',
     LOG_LEVEL: 'warn',
     BOOTSTRAP_CLIENT_ID: 'operator',
     BOOTSTRAP_CLIENT_SECRET: client,
@@ -88,6 +92,7 @@ test('reads every variable', () => {
     databaseUrl: 'postgres://db/lido',
     dataDir: '/var/lib/lido',
     keysDir: '/etc/lido/keys',
+    kmsUrl: 'kms://key:secret@eu-central-1',
     secrets: [newest, older],
     smtpUrl: 'smtps://mail.example.org',
     mailFrom: 'Sign-in <id@example.org>',
@@ -99,6 +104,7 @@ test('reads every variable', () => {
     clientCertHeader: 'Client-Cert',
     clientCertVerifiedHeader: 'Client-Cert-Verified',
     egressAllow: ['192.168.7.7', 'fd00::/8'],
+    dnsServers: ['9.9.9.9', '[::1]:5353'],
     logLevel: 'warn',
     bootstrapClient: { id: 'operator', secret: client },
   })
@@ -142,6 +148,7 @@ test('names every wrong variable at once, each with what to do, and no value', (
     REDIS_URL: 'leaked-9',
     TRUSTED_PROXIES: '10.0.0.0/33',
     EGRESS_ALLOW: 'leaked-10.example.org',
+    DNS_SERVERS: 'leaked-dns.example.org',
     LOG_LEVEL: 'leaked-11',
     BOOTSTRAP_CLIENT_SECRET: 'leaked-12',
   })
@@ -150,6 +157,7 @@ test('names every wrong variable at once, each with what to do, and no value', (
     [
       'BOOTSTRAP_CLIENT_ID',
       'DATABASE_URL',
+      'DNS_SERVERS',
       'EGRESS_ALLOW',
       'HOST',
       'LOG_LEVEL',

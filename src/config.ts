@@ -1,6 +1,8 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { areServers } from './platform/dns.ts'
+import { isKmsAddress, kmsForm } from './platform/kms.ts'
 import { forms, openTexts } from './platform/sms/index.ts'
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -19,6 +21,8 @@ export interface Config {
   dataDir: string
   /** Where a workspace may have signing keys as files, in a folder of its slug; an absolute path. */
   keysDir: string | undefined
+  /** Where keys in AWS KMS are, and as whom it is asked; undefined leaves both to AWS's own variables, files and roles. */
+  kmsUrl: string | undefined
   /** Newest first; may be empty outside production, where main.ts makes and keeps one. */
   secrets: readonly string[]
   smtpUrl: string | undefined
@@ -36,6 +40,8 @@ export interface Config {
   clientCertVerifiedHeader: string | undefined
   /** Addresses and CIDR ranges. */
   egressAllow: readonly string[]
+  /** Addresses with or without a port; empty asks those of the system. */
+  dnsServers: readonly string[]
   logLevel: (typeof logLevels)[number]
   bootstrapClient: { id: string; secret: string } | undefined
 }
@@ -94,6 +100,7 @@ const toConfig = (read: Environment): Config => {
     databaseUrl: read.DATABASE_URL,
     dataDir: resolve(read.DATA_DIR),
     keysDir: read.KEYS_DIR && resolve(read.KEYS_DIR),
+    kmsUrl: read.KMS_URL,
     secrets: read.SECRETS ?? [],
     smtpUrl: read.SMTP_URL,
     mailFrom: read.MAIL_FROM ?? `Lido <no-reply@${publicUrl.hostname}>`,
@@ -105,6 +112,7 @@ const toConfig = (read: Environment): Config => {
     clientCertHeader: read.CLIENT_CERT_HEADER,
     clientCertVerifiedHeader: read.CLIENT_CERT_VERIFIED_HEADER,
     egressAllow: read.EGRESS_ALLOW ?? [],
+    dnsServers: read.DNS_SERVERS ?? [],
     logLevel: read.LOG_LEVEL,
     bootstrapClient:
       read.BOOTSTRAP_CLIENT_ID && read.BOOTSTRAP_CLIENT_SECRET
@@ -148,8 +156,13 @@ const environment = (production: boolean) => {
       ),
       KEYS_DIR: row(
         z.string().optional(),
-        'Folder with signing keys of your own: PEM or JWK files in a folder per workspace, by its slug (docs/keys.md)',
+        'Folder with signing keys of your own: PEM or JWK files, or names of keys in AWS KMS, in a folder per workspace, by its slug (docs/keys.md)',
         'none; signing keys are made by themselves and kept in the database',
+      ),
+      KMS_URL: row(
+        text(`give one of: ${kmsForm}`, isKmsAddress).optional(),
+        'Region of AWS KMS for keys that are not named by an ARN, and the access key that may sign',
+        "none; the AWS SDK's own variables, files and roles say so",
       ),
       SMTP_URL: row(
         url(['smtps:', 'smtp:'], 'user:password@host').optional(),
@@ -200,6 +213,11 @@ const environment = (production: boolean) => {
         ranges.optional(),
         'Private addresses that outgoing HTTP may reach: addresses and CIDR ranges, comma-separated',
         'none',
+      ),
+      DNS_SERVERS: row(
+        nameServers.optional(),
+        'Name servers that are asked whose a domain is (docs/custom-domains.md): addresses, with or without a port, comma-separated',
+        'those of the system',
       ),
       LOG_LEVEL: row(
         z.enum(logLevels, `say one of ${logLevels.join(', ')}`).default('info'),
@@ -279,6 +297,8 @@ const ranges = z
   .string()
   .transform(list)
   .refine((all) => all.every(isRange), 'give addresses or CIDR ranges, like 10.0.0.7,192.168.0.0/16')
+
+const nameServers = z.string().transform(list).refine(areServers, 'give addresses, like 9.9.9.9,[2620:fe::fe]:53')
 
 const clientId = text('give 1 to 255 visible ASCII characters', (value) => /^[\x21-\x7e]{1,255}$/.test(value))
 

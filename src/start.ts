@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { createApp } from './app.ts'
 import { type Config, ConfigError } from './config.ts'
+import { type Behind, openBehind } from './db/behind.ts'
 import { listen as listenToChanges } from './db/changes.ts'
 import { type Connection, connect } from './db/connect.ts'
 import { type Hot, hotSettings, openHot } from './db/hot.ts'
@@ -18,14 +19,19 @@ import { openDoor } from './door.ts'
 import { type Closing, closeAll, openFoundation } from './foundation.ts'
 import * as backchannel from './oidc/backchannel.ts'
 import * as ciba from './oidc/ciba.ts'
-import { tend } from './oidc/key-changes.ts'
+import { settleFolders, tend } from './oidc/key-changes.ts'
+import { listFolders } from './oidc/key-files.ts'
+import { tryFolders } from './oidc/key-trial.ts'
 import type { Issuers } from './oidc/providers.ts'
 import { askPerson } from './pages/asking.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
+import { openDns } from './platform/dns.ts'
 import { openFetch } from './platform/fetch.ts'
 import { type Geoip, openGeoip } from './platform/geoip.ts'
 import type { Pace } from './platform/http/pace.ts'
 import { startJobs } from './platform/jobs.ts'
+import { openKms } from './platform/kms.ts'
+import { KmsTrouble } from './platform/kms-trouble.ts'
 import { type Log, openLog } from './platform/log.ts'
 import { type Message, openMessages } from './platform/messages.ts'
 import { openMetrics } from './platform/metrics.ts'
@@ -84,11 +90,15 @@ const open = async (wanted: Config, options: StartOptions, closing: Closing): Pr
   closing.push(changes.close)
   const hot = connect(databaseUrl, { max: 8, settings: hotSettings, onStatement: counted })
   closing.push(hot.close)
+  const behind = openEventsBehind({ databaseUrl, clock, log, metrics }, closing)
   metrics.observe({ passwords: passwords.state, pool: () => countConnections([connection, hot]) })
-  const services = openServices({ config, clock, log, metrics, connection, hot: openHot(hot.pool), passwords, geoip })
+  const opened = { config, clock, log, metrics, connection, hot: openHot(hot.pool), behind, passwords, geoip }
+  const services = openServices(opened)
   closing.push(services.sandbox.close)
+  await refuseBadKeys(services)
   await setUp(services)
   if (config.env !== 'production') await setUpDemo(services)
+  await settleFolders(services, await listFolders(config))
   let stopping = false
   const ready = async () => !stopping && (await isReady(connection))
   const { answer, issuers } = createApp({ services, changes, ready })
@@ -116,6 +126,7 @@ interface Opened {
   metrics: Services['metrics']
   connection: Connection
   hot: Hot
+  behind: Behind
   passwords: Passwords
   geoip: Geoip | undefined
 }
@@ -133,11 +144,27 @@ const refuseNoFolder = async ({ keysDir }: Config): Promise<void> => {
   if (!found?.isDirectory()) throw new ConfigError([`KEYS_DIR: ${keysDir} is no folder`])
 }
 
-const openServices = ({ config, clock, log, metrics, connection, hot, passwords, geoip }: Opened): Services => {
+/** AWS KMS may be away at a start; what somebody has to change about a key is said before anybody signs in. */
+const refuseBadKeys = async (services: Services): Promise<void> => {
+  const trials = (await tryFolders(services)).filter(({ kms }) => kms)
+  for (const { workspace, trouble } of trials) {
+    if (!trouble) continue
+    const passing = trouble instanceof KmsTrouble && trouble.is !== 'misconfigured'
+    if (!passing) throw new ConfigError([`KEYS_DIR: ${reasonOf(trouble)}`])
+    services.log.warn({ err: trouble, workspace }, 'AWS KMS does not sign for a workspace')
+  }
+}
+
+const reasonOf = ({ message, cause }: Error): string =>
+  cause instanceof Error ? `${message}: ${cause.message}` : message
+
+const openServices = ({ config, clock, log, metrics, connection, hot, behind, passwords, geoip }: Opened): Services => {
   const { db } = connection
   const fetch = openFetch({ allow: config.egressAllow })
+  const dns = openDns({ servers: config.dnsServers })
+  const kms = openKms({ url: config.kmsUrl, fetch, now: clock.now, count: metrics.kms })
   const [keyring, sandbox] = [openKeyring(config.secrets), openSandbox({ fetch, log })]
-  return { config, clock, db, hot, keyring, passwords, fetch, sandbox, geoip, log, metrics }
+  return { config, clock, db, hot, behind, keyring, passwords, fetch, kms, dns, sandbox, geoip, log, metrics }
 }
 
 const countConnections = (connections: Connection[]) => {
@@ -166,6 +193,19 @@ const openJobs = (services: Services, issuers: Issuers, connectionString: string
     [ciba.askTask]: askPerson(services),
   }
   return startJobs({ connectionString, tasks, log, metrics })
+}
+
+/** With a connection of its own, that no request waits for; closed before it is, once requests and jobs are over. */
+const openEventsBehind = (
+  { databaseUrl, clock, log, metrics }: Pick<Opened, 'clock' | 'log' | 'metrics'> & { databaseUrl: string },
+  closing: Closing,
+): Behind => {
+  const onTrouble = (err: unknown, events: number) => log.warn({ err, events }, 'events could not be written')
+  const settings = { max: 1, applicationName: 'lido events', onStatement: () => metrics.statement() }
+  const connection = connect(databaseUrl, settings)
+  const behind = openBehind({ pool: connection.pool, now: clock.now, onTrouble })
+  closing.push(connection.close, behind.close)
+  return behind
 }
 
 /** With a connection of its own: requests do not wait for it, and their statements are counted apart. */

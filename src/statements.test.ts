@@ -22,7 +22,9 @@ let lido: TestLido
 before(async () => {
   lido = await testLido()
   await addPeople()
-  // What is used first is read first: the workspace, its keys, its clients, and what those are set to.
+  // What is used first is read first: the workspace, its keys, its clients, and what those are set to. It is read again
+  // once the database has told of the clients that were just made, which takes a moment.
+  await setTimeout(200)
   await get('/.well-known/openid-configuration')
   await count(() => signIn())
   await count(() => machineToken())

@@ -363,6 +363,7 @@ const samples: Record<string, Record<string, Sample>> = {
         label: t(`scope.${name}.label`),
         description: t(`scope.${name}.detail`),
       })),
+      claims: [t('claim.birthdate'), long],
       details: [
         {
           label: 'Make a payment',
@@ -380,6 +381,7 @@ const samples: Record<string, Record<string, Sample>> = {
       unknown: { key: 'consent.unknown.document', host: 'app.example.org', device: true },
       account: 'ada',
       scopes: [{ name: 'huts', label: 'huts' }],
+      claims: [],
       details: [],
       form: { action: '/', csrf: 'c5rf', hidden: [] },
     }),
@@ -415,15 +417,17 @@ const samples: Record<string, Record<string, Sample>> = {
         label: t(`scope.${name}.label`),
         description: t(`scope.${name}.detail`),
       })),
+      claims: [t('claim.birthdate')],
       details: [],
       form: { action: '/', csrf: 'c5rf', hidden: [] },
     }),
-    bare: () => ({
+    bare: ({ t }) => ({
       client,
       unknown: { key: 'consent.unknown.registered', host: 'app.example.org', device: false },
       account: 'ada',
       device: { name: 'TV', ip: '::1', at: '2026-01-02T03:04:05.000Z', time: '2 January' },
       scopes: [],
+      claims: [t('claim.email')],
       details: [],
       form: { action: '/', csrf: 'c5rf', hidden: [] },
     }),

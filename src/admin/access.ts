@@ -1,10 +1,10 @@
-import { createLocalJWKSet, errors, type JSONWebKeySet, jwtVerify } from 'jose'
+import { createLocalJWKSet, errors, jwtVerify } from 'jose'
 import type { Changes } from '../db/changes.ts'
 import type { By } from '../directory/audit.ts'
 import * as clients from '../directory/clients.ts'
 import * as operators from '../directory/operators.ts'
 import { keyStoreOf } from '../oidc/key-store.ts'
-import { publicPart } from '../oidc/keys.ts'
+import { publicSet } from '../oidc/signing-keys.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Services } from '../services.ts'
 import { checkSender, presented, type Sender } from './sender.ts'
@@ -31,13 +31,24 @@ export const openAccess = (services: Services, changes: Changes): Access => {
   changes.subscribe(() => {
     kept = undefined
   })
-  const issuer = () => {
+  const forget = (reading: Promise<Issuer>): void => {
+    if (kept === reading) kept = undefined
+  }
+  const keep = (): Promise<Issuer> => {
+    if (kept) return kept
+    const reading = readIssuer(services)
+    kept = reading
+    reading.catch(() => forget(reading))
+    return reading
+  }
+  const issuer = async (): Promise<Issuer> => {
     if (!changes.listening()) return readIssuer(services)
-    kept ??= readIssuer(services).catch((error) => {
-      kept = undefined
-      throw error
-    })
-    return kept
+    const reading = keep()
+    const { changesAt } = await reading
+    if (!changesAt || changesAt > clock.now()) return reading
+    // Nobody announces that a file is another one, or that a time has come.
+    forget(reading)
+    return keep()
   }
   return {
     async identify(sender) {
@@ -95,6 +106,8 @@ export const byOf = ({ kind, id }: Actor): By => ({ kind, id })
 interface Issuer {
   workspaceId: string
   keys: ReturnType<typeof createLocalJWKSet>
+  /** When they have to be read again, if nothing changes before. */
+  changesAt: Date | undefined
 }
 
 const readIssuer = async (services: Services): Promise<Issuer> => {
@@ -105,9 +118,8 @@ const readIssuer = async (services: Services): Promise<Issuer> => {
     .where('status', '=', 'active')
     .executeTakeFirst()
   if (!workspace) throw new Problem('unauthorized')
-  const { jwks } = await (await keyStoreOf(services, workspace)).load(services.clock.now())
-  const set = { keys: jwks.keys.map(publicPart) } as unknown as JSONWebKeySet
-  return { workspaceId: workspace.id, keys: createLocalJWKSet(set) }
+  const keys = await (await keyStoreOf(services, workspace)).load(services.clock.now())
+  return { workspaceId: workspace.id, keys: createLocalJWKSet(publicSet(keys)), changesAt: keys.changesAt }
 }
 
 const refuse = (error: unknown): never => {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { type TestLido, testLido } from '../testing.ts'
 
 /** The program with a machine client that may do everything, and a way to call its admin API. */
@@ -5,6 +6,10 @@ export interface AdminLido extends TestLido {
   token(scope?: string): Promise<string>
   /** Calls the API; the body goes as JSON, a token with every scope unless `headers` has another. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>
+  /** Makes something by a POST, which has to succeed; answers what was made. */
+  make(path: string, body: object): Promise<Record<string, unknown> & { id: string }>
+  /** Everything in a list, read page by page. */
+  list(path: string): Promise<Record<string, unknown>[]>
 }
 
 export interface ApiAnswer {
@@ -56,5 +61,30 @@ export const adminLido = async (
     const text = await response.text()
     return { status: response.status, headers: response.headers, body: isJson(response) ? JSON.parse(text) : { text } }
   }
-  return { ...lido, token, call }
+  const make: AdminLido['make'] = async (path, body) => {
+    const made = await call('POST', path, body)
+    assert.equal(made.status, 201, `${path}: ${JSON.stringify(made.body)}`)
+    return { ...made.body, id: String(made.body.id) }
+  }
+  const list: AdminLido['list'] = async (path) => {
+    const items: Record<string, unknown>[] = []
+    for (let cursor: unknown = ''; cursor !== null; ) {
+      const { status, body } = await call('GET', `${path}${cursor ? `&cursor=${cursor}` : ''}`)
+      assert.equal(status, 200, JSON.stringify(body))
+      items.push(...(body.items ?? []))
+      cursor = body.next_cursor
+    }
+    return items
+  }
+  return { ...lido, token, call, make, list }
 }
+
+/** The events of a family (`group.%`) about a user, in order. */
+export const eventsAbout = ({ services }: AdminLido, userId: string, family: string) =>
+  services.db
+    .selectFrom('events')
+    .select(['type', 'data'])
+    .where('userId', '=', userId)
+    .where('type', 'like', family)
+    .orderBy('id')
+    .execute()

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { exportJWK, generateKeyPair, importJWK, type JWK, type JWTHeaderParameters, SignJWT } from 'jose'
 import * as workspaces from '../directory/workspaces.ts'
 import { proofKey, proofOf } from '../oidc/dpop-testing.ts'
+import { engineKeys } from '../oidc/engine-keys.ts'
 import * as keys from '../oidc/keys.ts'
 import { type AdminLido, adminLido } from './fixtures-testing.ts'
 
@@ -42,7 +43,7 @@ const keysOf = async (slug: string): Promise<typeof ours> => {
   const { db, keyring, clock } = lido.services
   const workspace = await workspaces.findBySlug(db, slug)
   assert.ok(workspace)
-  return (await keys.load(db, keyring, clock.now(), workspace.id)).jwks.keys as typeof ours
+  return engineKeys(await keys.load(db, keyring, clock.now(), workspace.id)).keys as typeof ours
 }
 
 const now = () => Math.floor(Date.now() / 1000)

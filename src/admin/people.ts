@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import * as members from '../directory/group-members.ts'
 import { type IdentifierKind, readIdentifier } from '../directory/identifiers.ts'
-import * as invitations from '../directory/invitations.ts'
 import * as operators from '../directory/operators.ts'
-import { isKeptElsewhere, type Pool } from '../directory/pools.ts'
+import { findHome, isKeptElsewhere, type Pool } from '../directory/pools.ts'
 import { faultsOf, type ProfileFault } from '../directory/profiles.ts'
 import * as roles from '../directory/roles.ts'
 import * as tenants from '../directory/tenants.ts'
+import type * as changes from '../directory/user-changes.ts'
 import * as records from '../directory/user-records.ts'
 import * as users from '../directory/users.ts'
 import * as workspaces from '../directory/workspaces.ts'
@@ -54,7 +55,7 @@ export const refuseKeptElsewhere = (pool: Pool, user: Pick<records.UserRecord, '
 /** The workspace that a message is sent from: the one named, else the first that the pool is connected to. */
 export const senderOf = async (call: Call, pool: Pool, named: string | undefined): Promise<workspaces.Workspace> => {
   const pointer = '/workspace'
-  const slug = named ?? (await invitations.findHome(call.services.db, pool.id, call.actor.workspaces))
+  const slug = named ?? (await findHome(call.services.db, pool.id, call.actor.workspaces))
   if (slug === undefined) throw refuse([{ pointer, detail: 'The pool is not connected to a workspace' }])
   const workspace = await getWorkspace(call, slug).catch((error: unknown) => {
     throw named !== undefined && error instanceof Problem
@@ -121,7 +122,7 @@ export const checkParts = (parts: { pointer: string; value: object; faults: Prof
 
 /** Throws `unprocessable` where the pool does not have all of these groups. */
 export const checkGroups = async (db: Services['db'], { id }: Pool, wanted: readonly string[]): Promise<void> => {
-  if (!(await users.areGroups(db, id, wanted)))
+  if (!(await members.areGroups(db, id, wanted)))
     throw refuse([{ pointer: '/groups', detail: 'The pool has no such group' }])
 }
 
@@ -163,7 +164,7 @@ export const checkPassword = async (
   services: Services,
   pool: Pool,
   password: string,
-  known: Pick<users.NewUser, 'profile'> & { names: string[] },
+  known: Pick<changes.NewUser, 'profile'> & { names: string[] },
 ): Promise<void> => {
   const pointer = '/password'
   demandPasswords(pool, pointer)

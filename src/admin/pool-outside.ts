@@ -52,6 +52,13 @@ export const settle = <Kept extends Stored>(
   return { ...wished, settings: sealSettings(keyring, place, read.data as Settings, type.secrets) }
 }
 
+/** The settings of a source or an upstream in the clear, with what its type has by default and they were not stored with. */
+export const clearSettings = (keyring: Keyring, field: Field, pool: string, { type, settings }: Stored): unknown => {
+  const opened = openSettings(keyring, { pool, field }, settings)
+  const read = fields[field].get(type)?.settings.safeParse(opened)
+  return read?.success ? read.data : opened
+}
+
 /** A secret is not shown, and so not sent back: it stays unless it is set anew or taken away by null (RFC 7396). */
 const keptSecrets = (type: Type, before: Settings, wished: Settings, patch: unknown): Settings => {
   const taken = new Set(
@@ -92,15 +99,25 @@ const refusal = (field: Field, { issues }: z.ZodError): Problem =>
 export const shownOutside = <Kept extends Stored>(stored: Kept | null): (Kept & { secrets: string[] }) | null =>
   stored && { ...stored, ...shownSettings(stored.settings) }
 
+/** How many users are known here whom a change would begin to move over for good; undefined where it moves nobody. */
+export const countMoving = async (
+  db: Db,
+  before: Pick<Pool, 'id' | 'source'> | undefined,
+  after: Pick<Pool, 'source'>,
+): Promise<number | undefined> => {
+  const moves = ({ source }: Pick<Pool, 'source'>) => source?.mode === 'migrate' && !source.observe
+  if (!moves(after) || (before && moves(before))) return undefined
+  return before ? countLinked(db, before.id) : 0
+}
+
 /** Throws `conflict` where a change would move people for good, and says how many it knows of. */
 export const confirmMigration = async (
   db: Db,
   before: Pick<Pool, 'id' | 'source'> | undefined,
   after: Pick<Pool, 'source'>,
 ): Promise<void> => {
-  const moves = ({ source }: Pick<Pool, 'source'>) => source?.mode === 'migrate' && !source.observe
-  if (!moves(after) || (before && moves(before))) return
-  const count = before ? await countLinked(db, before.id) : 0
+  const count = await countMoving(db, before, after)
+  if (count === undefined) return
   const known = count === 1 ? '1 user is' : `${count} users are`
   throw new Problem('conflict', {
     detail: `Whoever signs in moves over for good: their password is kept here, and their source is never asked again. ${known} known here who would. To do so, add ?confirm_migration=true.`,

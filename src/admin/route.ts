@@ -62,7 +62,7 @@ interface Definition<
   status: 200 | 201 | 202 | 204
   handle(
     call: Call<z.output<P>, z.output<Q>, M extends 'PATCH' ? Record<string, unknown> : z.output<B>>,
-  ): Promise<Answer<z.input<A>> | Download>
+  ): Promise<Answer<z.input<A>> | Download> | (A extends z.ZodUndefined ? Promise<void> : never)
 }
 
 /** A route as the router, the OpenAPI document and the tests read it. */
@@ -100,7 +100,7 @@ export const route = <
   upload: definition.upload,
   download: definition.download,
   answer: definition.answer,
-  handle: definition.handle as unknown as Route['handle'],
+  handle: async (call) => (await definition.handle(call)) ?? { body: undefined },
 })
 
 /** A list's own query fields, with whatever else it filters by. */

@@ -7,8 +7,12 @@ import { pendingMigrations } from '../db/migrate.ts'
 import * as operators from '../directory/operators.ts'
 import * as pools from '../directory/pools.ts'
 import { type Closing, closeAll, openGround } from '../foundation.ts'
+import { listFolders } from '../oidc/key-files.ts'
+import { type Trial, tryFolders } from '../oidc/key-trial.ts'
 import * as keys from '../oidc/keys.ts'
+import { systemClock } from '../platform/clock.ts'
 import { openFetch } from '../platform/fetch.ts'
+import { openKms } from '../platform/kms.ts'
 import { openLog } from '../platform/log.ts'
 import { tryMailServer } from '../platform/messages.ts'
 import { type Confinement, findConfinement } from '../platform/sandbox/confinement.ts'
@@ -45,6 +49,7 @@ const examine = async (read: () => Config): Promise<Finding[]> => {
   return [
     ...examineConfig(config),
     ...(await examineStored(config)),
+    ...(await examineFolders(config)),
     await examineMail(config),
     examineEgress(config),
     judgeScripts(await findConfinement()),
@@ -121,12 +126,34 @@ export const judgeClocks = (ahead: number): Finding => {
   return Math.abs(ahead) < 10 ? warn('clocks', told) : fail('clocks', told)
 }
 
-const examineKeys = async (db: Db, { secrets }: Config): Promise<Finding[]> => {
+const examineKeys = async (db: Db, config: Config): Promise<Finding[]> => {
+  const { secrets } = config
   const keyrings = { keyring: openKeyring(secrets), newest: openKeyring(secrets.slice(0, 1)) }
-  const examined = await keys.examine(db, keyrings, new Date())
+  const folders = await listFolders(config).catch(() => [])
+  const examined = await keys.examine(db, keyrings, new Date(), folders)
   const findings = examined.flatMap(judgeKeys)
   if (findings.length > 0) return findings
   return [ok('keys', `${examined.length} workspaces; every signing key opens with the newest secret`)]
+}
+
+/** The keys that are not in the database; those in AWS KMS sign something. */
+const examineFolders = async (config: Config): Promise<Finding[]> => {
+  if (config.keysDir === undefined) return []
+  try {
+    const fetch = openFetch({ allow: config.egressAllow })
+    const kms = openKms({ url: config.kmsUrl, fetch, now: systemClock.now })
+    return (await tryFolders({ config, kms, clock: systemClock })).map(judgeFolder)
+  } catch (error) {
+    return [fail('keys', `${reasonOf(error)}. Check KEYS_DIR.`)]
+  }
+}
+
+const judgeFolder = ({ workspace, keys, kms, trouble }: Trial): Finding => {
+  if (!trouble)
+    return ok('keys', `${keys} keys of ${workspace} in KEYS_DIR ${kms ? 'sign, with AWS KMS' : 'can be read'}`)
+  const { cause } = trouble
+  const told = cause instanceof Error ? `${reasonOf(trouble)}: ${reasonOf(cause)}` : reasonOf(trouble)
+  return fail('keys', `${workspace}: ${told}. docs/keys.md says what a key needs.`)
 }
 
 const judgeKeys = ({ workspace, signing, shut, older }: keys.KeyHealth): Finding[] => [

@@ -14,7 +14,7 @@ export const rotateKeys: Command = {
       const workspace = await workspaces.findBySlug(db, slug)
       if (!workspace) throw new Error(`There is no workspace "${slug}".`)
       const keyring = openKeyring(config.secrets)
-      await refuseFixed({ db, keyring, config }, workspace)
+      await refuseFixed({ config }, workspace)
       await keys.rotate(db, keyring, systemClock.now(), workspace.id)
       return { text: `New keys of ${slug} are published.` }
     })

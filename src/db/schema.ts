@@ -141,6 +141,9 @@ export interface Database {
     origin: string
     state: 'pending' | 'active'
     isPrimary: ColumnType<boolean, boolean | undefined>
+    challenge: string
+    proof: ColumnType<'dns' | 'operator' | null, undefined, 'dns' | 'operator'>
+    provenAt: ColumnType<Date | null, undefined, Date>
     createdAt: At
     updatedAt: At
   }
@@ -263,6 +266,7 @@ export interface Database {
     userId: string
     poolId: string
     scopes: string[]
+    claims: Generated<string[]>
     resources: ColumnType<Record<string, string[]>, string | undefined, string>
     shown: string | null
     updatedAt: At

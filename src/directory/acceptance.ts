@@ -5,6 +5,7 @@ import { Problem } from '../platform/problem.ts'
 import type { Services } from '../services.ts'
 import * as audit from './audit.ts'
 import * as credentials from './credentials.ts'
+import * as members from './group-members.ts'
 import type { Identifier } from './identifiers.ts'
 import { type Invitation, invitationFrom } from './invitations.ts'
 import * as operators from './operators.ts'
@@ -88,7 +89,7 @@ export const accept = (
     const { id, offer } = invitation
     const userId = await letIn(trx, at, invitation, { profile: { ...offer.profile, ...profile }, passwordHash })
     // A group may be gone meanwhile; the others stand.
-    await users.join(trx, at, poolId, userId, offer.groups)
+    await members.join(trx, at, poolId, userId, offer.groups)
     if (offer.operates_as) await makeOperator(trx, at, invitation, userId, offer.operates_as)
     await trx.updateTable('invitations').set({ userId }).where('poolId', '=', poolId).where('id', '=', id).execute()
     const about = { workspaceId, poolId, userId }

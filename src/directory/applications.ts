@@ -11,6 +11,8 @@ export interface Application {
   firstParty: boolean
   /** What they agreed to, and when they last did. */
   scopes: string[]
+  /** Claims that they agreed to one by one. */
+  claims: string[]
   agreedAt: Date | null
   /** Where a sign-in to it can be begun (OpenID Connect Core 1.0 section 4). */
   begin: string | null
@@ -28,7 +30,7 @@ export const list = async (db: Db, at: Date, { workspaceId, poolId, userId }: Ow
   const { rows } = await sql<Application>`
     select c.workspace_id, c.id, c.metadata ->> 'client_name' as name,
       coalesce((c.metadata ->> 'first_party')::boolean, false) as first_party,
-      coalesce(s.scopes, '{}') as scopes, s.updated_at as agreed_at,
+      coalesce(s.scopes, '{}') as scopes, coalesce(s.claims, '{}') as claims, s.updated_at as agreed_at,
       case when c.status = 'active' then c.metadata ->> 'initiate_login_uri' end as begin
     from clients c
     left join consents s on s.workspace_id = c.workspace_id and s.client_id = c.id and s.user_id = ${userId}

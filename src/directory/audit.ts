@@ -28,7 +28,7 @@ export type Happening =
   | { type: 'user.deletion_cancelled'; data: { by: By } }
   | { type: 'invitation.sent'; data: { by: By; invitation: string } }
   | { type: 'invitation.accepted'; data: { by: By; invitation: string } }
-  | { type: 'consent.given' | 'consent.denied'; data: { scopes: string[]; grant_type?: string } }
+  | { type: 'consent.given' | 'consent.denied'; data: { scopes: string[]; claims?: string[]; grant_type?: string } }
   | { type: 'consent.revoked'; data: { by: By; scopes: string[] } }
   | { type: 'refresh_token.reused'; data: Record<string, never> }
   | { type: 'code.reused'; data: Record<string, never> }
@@ -81,15 +81,20 @@ export type Happening =
   | { type: 'keys.rotated'; data: { by: By; algorithms: string[] } }
   /** A key was withdrawn before its time. */
   | { type: 'keys.revoked'; data: { by: By; kid: string; algorithm: string } }
+  /** A domain was not verified: what its DNS said, or that another workspace answers there. */
+  | { type: 'domain.refused'; data: { by: By; name: string; why: 'different' | 'missing' | 'unreachable' | 'taken' } }
   | { type: 'client.secret_rotated' | 'client.secret_ended'; data: { by: By } }
   | {
       type: 'webhook.secret_rotated' | 'webhook.secret_ended' | 'webhook.tested'
       data: { by: By; name: string; webhook: string }
     }
   | { type: 'webhook.disabled'; data: { name: string; webhook: string; why: 'failing' | 'gone' } }
-  | { type: 'token.issued'; data: { grant_type: string; scopes: string[]; resource?: string } }
-  /** A client was refused; `error` is the protocol's, `reason` ours, and neither holds what was sent. */
-  | { type: 'token.refused' | 'authorization.refused'; data: { error: string; reason?: string; endpoint: string } }
+  | { type: 'token.issued'; data: { grant_type: string; scopes: string[]; resource?: string; left_out?: number } }
+  /** Somebody was refused; `error` is the protocol's, `reason` ours, and neither holds what was sent. */
+  | {
+      type: Refusals
+      data: { error: string; reason?: string; endpoint: string; grant_type?: string; left_out?: number }
+    }
   | {
       type: `${'workspace' | 'pool' | 'client' | 'connection' | 'group' | 'invitation' | 'user' | 'operator' | 'tenant' | 'role' | 'script' | 'domain' | 'resource' | 'registration_token' | 'webhook'}.${'created' | 'updated' | 'deleted'}`
       data: {
@@ -106,6 +111,9 @@ export type Happening =
         after?: Record<string, unknown>
       }
     }
+
+/** Refusals by the doors of the protocol; they come in floods, so `left_out` of them may be told of by one. */
+export type Refusals = `${'token' | 'authorization' | 'userinfo' | 'registration' | 'logout'}.refused`
 
 /** How much of what a source told of somebody found no place here. */
 type Unplaced = 'unmapped_roles' | 'unmapped_groups' | 'dropped_fields' | 'dropped_identifiers'

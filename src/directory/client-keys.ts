@@ -25,6 +25,12 @@ const key = z
 /** The public keys of a client (RFC 7517 section 5); private ones are refused. */
 export const jwks = z.strictObject({ keys: z.array(key).min(1).max(20) })
 
+/** Whether something can be encrypted for the holder of a key by an algorithm (RFC 7518 section 4.1, RFC 8037). */
+export const encrypts = ({ kty, crv, use, alg }: z.output<typeof key>, wanted: string): boolean => {
+  if (use === 'sig' || (alg !== undefined && alg !== wanted) || crv === 'Ed25519') return false
+  return wanted.startsWith('RSA') === (kty === 'RSA')
+}
+
 function isPrivate(one: Record<string, unknown>): boolean {
   return privateParts.some((part) => part in one)
 }

@@ -13,7 +13,8 @@ export const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
 /** OpenID Connect Client-Initiated Backchannel Authentication Core 1.0 section 10. */
 export const cibaGrant = 'urn:openid:params:grant-type:ciba'
 
-const grantTypes = z.enum([
+/** All that a client may be open to. */
+export const grantTypes = z.enum([
   'authorization_code',
   'refresh_token',
   'client_credentials',

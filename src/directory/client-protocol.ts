@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { jwks } from './client-keys.ts'
+import { encrypts, jwks } from './client-keys.ts'
 import { profileMisfits } from './client-profile.ts'
 
 /** What a workspace's keys sign with, and what clients may sign with. */
@@ -38,6 +38,23 @@ const subject = {
   tls_client_auth_san_email: name.optional(),
 }
 
+const wrapping = z.enum(['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A256KW'])
+const encrypting = z.enum(['A256GCM', 'A128GCM', 'A256CBC-HS512', 'A128CBC-HS256'])
+
+/** What may be encrypted for a client, in its key with `use: enc`. */
+const encrypted = {
+  id_token_encrypted_response_alg: wrapping.optional(),
+  id_token_encrypted_response_enc: encrypting.optional(),
+  userinfo_encrypted_response_alg: wrapping.optional(),
+  userinfo_encrypted_response_enc: encrypting.optional(),
+  introspection_encrypted_response_alg: wrapping.optional(),
+  introspection_encrypted_response_enc: encrypting.optional(),
+  authorization_encrypted_response_alg: wrapping.optional(),
+  authorization_encrypted_response_enc: encrypting.optional(),
+}
+
+const encryptedAnswers = ['id_token', 'userinfo', 'introspection', 'authorization'] as const
+
 /** What a client may say of how it speaks the protocol, besides what every client says. */
 export const protocolFields = {
   token_endpoint_auth_method: z.enum(authMethods).default('client_secret_basic'),
@@ -68,8 +85,13 @@ export const protocolFields = {
     .describe('What answers in a JWT are signed with; RS256 if not said'),
   userinfo_signed_response_alg: signing.optional().describe('Userinfo comes as a JWT signed with it'),
   introspection_signed_response_alg: signing.optional().describe('Introspection as a JWT is signed with it (RFC 9701)'),
-  id_token_encrypted_response_alg: z.enum(['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A256KW']).optional(),
-  id_token_encrypted_response_enc: z.enum(['A256GCM', 'A128GCM', 'A256CBC-HS512', 'A128CBC-HS256']).optional(),
+  id_token_claims: z
+    .enum(['minimal', 'scopes'])
+    .default('minimal')
+    .describe(
+      'What its ID tokens tell beside an access token: who it is (OpenID Connect Core section 5.4), or all that its scopes tell at userinfo',
+    ),
+  ...encrypted,
   subject_type: z
     .enum(['public', 'pairwise'])
     .default('public')
@@ -135,14 +157,19 @@ const keyMisfits = (spoken: Spoken, refuse: Refuse): void => {
   if (spoken.jwks && spoken.jwks_uri) refuse(['jwks_uri'], 'The keys are either in `jwks` or at `jwks_uri`')
   for (const field of needKeys)
     if (spoken[field] && !hasKeys(spoken)) refuse([field], 'This needs the public keys of the client')
-  if (spoken.id_token_encrypted_response_enc && !spoken.id_token_encrypted_response_alg)
-    refuse(['id_token_encrypted_response_enc'], 'This goes with id_token_encrypted_response_alg')
+  for (const answer of encryptedAnswers) {
+    const alg = spoken[`${answer}_encrypted_response_alg`]
+    if (spoken[`${answer}_encrypted_response_enc`] && !alg)
+      refuse([`${answer}_encrypted_response_enc`], `This goes with ${answer}_encrypted_response_alg`)
+    if (alg && spoken.jwks && !spoken.jwks.keys.some((key) => encrypts(key, alg)))
+      refuse([`${answer}_encrypted_response_alg`], 'None of the keys in `jwks` is for this')
+  }
 }
 
 const needKeys = [
   'request_object_signing_alg',
   'require_signed_request_object',
-  'id_token_encrypted_response_alg',
+  ...encryptedAnswers.map((answer) => `${answer}_encrypted_response_alg` as const),
 ] as const
 
 // The engine wants this of whoever gets an ID token through the browser (OpenID Connect Registration section 2).
@@ -155,6 +182,8 @@ const browserMisfits = ({ response_types, redirect_uris, application_type }: Spo
 
 const withoutBrowser = ['urn:ietf:params:oauth:grant-type:device_code', 'urn:openid:params:grant-type:ciba']
 
+const byOwnKeys: ReadonlySet<string> = new Set(['private_key_jwt', 'self_signed_tls_client_auth'])
+
 const sectorMisfits = (spoken: Spoken, refuse: Refuse): void => {
   if (spoken.subject_type !== 'pairwise') return
   const hosts = new Set(spoken.redirect_uris.map((uri) => URL.parse(uri)?.host))
@@ -163,8 +192,16 @@ const sectorMisfits = (spoken: Spoken, refuse: Refuse): void => {
   if (hosts.has('') || (!spoken.grant_types.includes('authorization_code') && !spoken.sector_identifier_uri))
     refuse(['sector_identifier_uri'], 'This says what sector the client is of, for its redirect addresses do not')
   // OpenID Connect CIBA Core 1.0 section 4.
-  if (withoutBrowser.some((type) => spoken.grant_types.includes(type)) && !spoken.jwks_uri)
+  if (!withoutBrowser.some((type) => spoken.grant_types.includes(type))) return
+  if (!spoken.jwks_uri)
     refuse(['subject_type'], 'With a grant that needs no browser here, the sector is that of jwks_uri')
+  if (!byOwnKeys.has(spoken.token_endpoint_auth_method))
+    refuse(
+      ['token_endpoint_auth_method'],
+      'With a grant that needs no browser here, this has to show the keys of jwks_uri',
+    )
+  if (spoken.grant_types.includes('authorization_code') && !spoken.sector_identifier_uri)
+    refuse(['sector_identifier_uri'], 'This says that jwks_uri and the redirect addresses belong together')
 }
 
 const hasKeys = ({ jwks, jwks_uri }: Spoken): boolean => jwks !== undefined || jwks_uri !== undefined

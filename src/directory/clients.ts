@@ -2,11 +2,13 @@ import { isDeepStrictEqual } from 'node:util'
 import { sql } from 'kysely'
 import type { z } from 'zod'
 import type { Db } from '../db/connect.ts'
+import { type Page, pageBy } from '../db/page.ts'
 import { Problem } from '../platform/problem.ts'
-import { type Keyring, randomToken, sha256 } from '../platform/secrets.ts'
+import { randomToken, sha256 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import { type ClientMetadata, clientMetadata } from './client-metadata.ts'
 import { hasSecret, needsSecretItself } from './client-protocol.ts'
+import { type Sealing, sealed } from './client-secrets.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
 
 /**
@@ -48,7 +50,7 @@ export const create = async (
 ): Promise<{ id: string; secret: string | undefined }> => {
   const metadata = clientMetadata.parse(input)
   const made = hasSecret(metadata.token_endpoint_auth_method) ? (secret ?? randomToken()) : undefined
-  const row = await db
+  await db
     .insertInto('clients')
     .values({
       workspaceId,
@@ -60,8 +62,7 @@ export const create = async (
     })
     .onConflict((conflict) => conflict.columns(['workspaceId', 'id']).doNothing())
     .returning('id')
-    .executeTakeFirst()
-  if (!row) throw new Problem('conflict', { detail: `A client with the id "${id}" exists.` })
+    .executeTakeFirstOrThrow(() => new Problem('conflict', { detail: `A client with the id "${id}" exists.` }))
   const about = { workspaceId, clientId: id }
   const through = registrationToken === undefined ? {} : { registration_token: registrationToken }
   await audit.record(db, at, about, { type: 'client.created', data: { by, name: metadata.client_name, ...through } })
@@ -119,8 +120,7 @@ export const update = async (
     .where('id', '=', before.id)
     .where(isVersion(before))
     .returning(columns)
-    .executeTakeFirst()
-  if (!row) throw overtaken()
+    .executeTakeFirstOrThrow(overtaken)
   const client = clientFrom(row)
   const difference = audit.difference({ status: before.status, ...before.metadata }, { status, ...metadata })
   const about = { workspaceId, clientId: before.id }
@@ -132,39 +132,10 @@ const noSecret = { secretHash: null, previousSecretHash: null }
 
 const sealedNow = (sealedSecret: string | null) => ({ sealedSecret, previousSealedSecret: null })
 
-/** What opens and seals secrets; only clients that sign with theirs need it. */
-interface Sealing {
-  keyring?: Keyring
-}
-
 interface Changing extends Sealing {
   workspaceId: string
   before: Client
 }
-
-interface Sealed extends Sealing {
-  workspaceId: string
-  id: string
-  metadata: ClientMetadata
-}
-
-const sealed = ({ keyring, metadata, ...where }: Sealed, secret: string | undefined): string | null => {
-  if (secret === undefined || !needsSecretItself(metadata)) return null
-  if (!keyring) throw new Error('Nothing seals the secret of this client.')
-  return keyring.seal(secret, contextOf(where))
-}
-
-/** The secrets that a client may sign with, the newest first; none for a client that signs with keys of its own. */
-export const openSecrets = (
-  keyring: Keyring,
-  workspaceId: string,
-  { id, sealedSecret, previousSealedSecret }: Client,
-): string[] =>
-  [sealedSecret, previousSealedSecret].flatMap((one) =>
-    one === null ? [] : [keyring.open(one, contextOf({ workspaceId, id }))],
-  )
-
-const contextOf = ({ workspaceId, id }: { workspaceId: string; id: string }) => `secret of client ${workspaceId} ${id}`
 
 /** Gives a client a new secret; the one that was newest stays good beside it. Throws `conflict` without any. */
 export const rotateSecret = async (
@@ -187,8 +158,7 @@ export const rotateSecret = async (
     .where('id', '=', before.id)
     .where('secretHash', 'is not', null)
     .returning(columns)
-    .executeTakeFirst()
-  if (!row) throw new Problem('conflict', { detail: 'This client has no secret.' })
+    .executeTakeFirstOrThrow(() => new Problem('conflict', { detail: 'This client has no secret.' }))
   const about = { workspaceId, clientId: before.id }
   await audit.record(db, at, about, { type: 'client.secret_rotated', data: { by } })
   return { client: clientFrom(row), secret }
@@ -227,18 +197,12 @@ export const remove = async (db: Db, at: Date, { workspaceId, before }: Changing
 }
 
 /** A workspace's clients by id, from the first after `after`. */
-export const list = async (
-  db: Db,
-  workspaceId: string,
-  { limit, after }: { limit: number; after: string | undefined },
-): Promise<Client[]> => {
+export const list = async (db: Db, workspaceId: string, page: Page): Promise<Client[]> => {
   const rows = await db
     .selectFrom('clients')
     .select(columns)
     .where('workspaceId', '=', workspaceId)
-    .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
-    .orderBy('id')
-    .limit(limit)
+    .$call(pageBy('id', page))
     .execute()
   return rows.map(clientFrom)
 }

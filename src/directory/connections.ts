@@ -9,13 +9,19 @@ import { poolSlug } from './operators.ts'
 import { type Pool, poolFrom } from './pools.ts'
 import { type PostAuthenticationApplication, postAuthenticationApplication } from './post-authentication.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
-import { adminSlug } from './workspaces.ts'
+import { adminSlug, lockWorkspace } from './workspaces.ts'
 
-/** Claims that a mapping never speaks for: the engine's own, those of a proven address, and what a user may do. */
+/** Claims that nobody else speaks for: the engine's own, those of a proven address, and what a user may do. */
 export const reservedClaims: ReadonlySet<string> = new Set([
   ...['sub', 'iss', 'aud', 'exp', 'iat', 'nbf', 'jti', 'azp', 'nonce', 'at_hash', 'c_hash', 's_hash'],
   ...['amr', 'acr', 'auth_time', 'sid', 'idp', 'client_id', 'scope', 'groups', 'roles', 'permissions', 'tenant_id'],
   ...['email', 'email_verified', 'phone_number', 'phone_number_verified'],
+])
+
+/** Claims that a connection's mapping never speaks for: also what an access token says of itself. */
+export const unmappedClaims: ReadonlySet<string> = new Set([
+  ...reservedClaims,
+  ...['active', 'token_type', 'cnf', 'act', 'may_act', 'authorization_details', '__proto__'],
 ])
 
 const domain = z
@@ -26,7 +32,7 @@ const domain = z
 const claim = z
   .string()
   .regex(/^[\w:./-]{1,100}$/)
-  .refine((name) => !reservedClaims.has(name), 'This claim is not for mappings')
+  .refine((name) => !unmappedClaims.has(name), 'This claim is not for mappings')
 
 /** What an operator may set for a connection. */
 export const connectionSettings = z.strictObject({
@@ -47,9 +53,9 @@ export const connectionSettings = z.strictObject({
     .default(null)
     .describe('Replaces the list of methods in tokens (RFC 8176)'),
   mapping: z
-    .record(claim, z.string().regex(/^((profile|metadata)\.)?[^.\s]{1,100}$/))
+    .record(claim, z.string().regex(/^(((profile|metadata)\.)?[^.\s]{1,100}|upstream\.[^\s]{1,200})$/))
     .default({})
-    .describe('Claim to profile or metadata field'),
+    .describe('Claim to profile or metadata field, or to what was told outside at the sign-in: `upstream.department`'),
   post_authentication_script: z
     .uuid()
     .nullable()
@@ -62,7 +68,7 @@ export const connectionSettings = z.strictObject({
   reload_claims_at_refresh: z
     .boolean()
     .default(false)
-    .describe('Whether the source of a pool that is kept in step with one is asked again at each refresh'),
+    .describe('Whether the source, or the OpenID Provider, that people come from is asked again at each refresh'),
   context_cache_seconds: z
     .int()
     .min(0)
@@ -70,7 +76,7 @@ export const connectionSettings = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      'For how long tokens tell what a script or application said at the sign-in; null for as long as it lasts',
+      'For how long tokens tell what was learnt at the sign-in: from a script, an application, or outside; null for as long as it lasts',
     ),
   enabled: z.boolean().default(true).describe('Closed, the people of the pool are refused everywhere in the workspace'),
 })
@@ -137,14 +143,14 @@ export const update = async (
   await refuseClaimed(db, workspaceId, id, settings.domains)
   await checkScript(db, workspaceId, settings.post_authentication_script)
   const updatedAt = nextVersion(at, before)
-  const { numUpdatedRows } = await db
+  await db
     .updateTable('connections')
     .set({ ...columnsOf(settings), updatedAt })
     .where('workspaceId', '=', workspaceId)
     .where('id', '=', id)
     .where(isVersion(before))
-    .executeTakeFirst()
-  if (numUpdatedRows === 0n) throw overtaken()
+    .returning('id')
+    .executeTakeFirstOrThrow(overtaken)
   const {
     post_authentication_script: script,
     post_authentication_application: application,
@@ -302,7 +308,7 @@ const records = (db: Db, workspaceId: string) =>
 /** Whose domain it is must be clear: the lock lets only one claim at a time be made in a workspace. */
 const refuseClaimed = async (db: Db, workspaceId: string, id: string, domains: string[]): Promise<void> => {
   if (domains.length === 0) return
-  await db.selectFrom('workspaces').select('id').where('id', '=', workspaceId).forNoKeyUpdate().execute()
+  await lockWorkspace(db, workspaceId)
   const claimed = await db
     .selectFrom('connections')
     .select('domains')

@@ -4,6 +4,7 @@ import { enqueue } from '../platform/jobs.ts'
 import type { Services } from '../services.ts'
 import * as audit from './audit.ts'
 import * as operators from './operators.ts'
+import * as changes from './user-changes.ts'
 import * as records from './user-records.ts'
 import * as users from './users.ts'
 
@@ -21,7 +22,7 @@ const dayMs = 86_400_000
 export const request = async (db: Db, at: Date, user: records.UserRecord, days: number): Promise<void> => {
   const { poolId, id: userId } = user
   const by = { kind: 'person', id: userId } as const
-  if (days === 0) return users.remove(db, at, user, by)
+  if (days === 0) return changes.remove(db, at, user, by)
   await operators.keepAnOwner(db, poolId, userId)
   const deletesAt = new Date(at.getTime() + days * dayMs)
   await db.updateTable('users').set({ deletesAt }).where('poolId', '=', poolId).where('id', '=', userId).execute()
@@ -56,7 +57,7 @@ export const finish =
       const deletesAt = await findTime(trx, poolId, userId)
       if (!user || !deletesAt || user.status === 'deleted') return
       if (deletesAt > clock.now()) throw new Error('It is too early to delete this user.')
-      await users.remove(trx, clock.now(), user, { kind: 'person', id: userId })
+      await changes.remove(trx, clock.now(), user, { kind: 'person', id: userId })
     })
   }
 

@@ -1,12 +1,12 @@
 import { isIP } from 'node:net'
-import { type Selectable, sql } from 'kysely'
+import { type Selectable, sql, type Updateable } from 'kysely'
 import { z } from 'zod'
 import type { Config } from '../config.ts'
 import { type Db, isUniqueViolation } from '../db/connect.ts'
+import { type Page, pageBy } from '../db/page.ts'
 import type { Database } from '../db/schema.ts'
 import { Problem } from '../platform/problem.ts'
-import { type Keyring, uuidv7 } from '../platform/secrets.ts'
-import type { Services } from '../services.ts'
+import { randomToken, uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import { adminSlug, type WorkspaceRecord } from './workspaces.ts'
 
@@ -15,8 +15,13 @@ export const hostName = z
   .string()
   .trim()
   .toLowerCase()
-  .regex(/^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'Give a host name')
+  .regex(/^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, {
+    error: 'Give a host name',
+    abort: true,
+  })
   .refine((host) => isIP(host) === 0 && !/\.\d+$/.test(host), 'An address is no host name')
+  // What no browser could ask for, such as an address in disguise (a.0x1).
+  .refine((host) => URL.parse(`https://${host}`)?.hostname === host, 'Give a host name as browsers write it')
 
 type Reached = Pick<Config, 'publicUrl'>
 
@@ -24,19 +29,8 @@ type Reached = Pick<Config, 'publicUrl'>
 export type Domain = Selectable<Database['domains']>
 
 /** A workspace's domains by id, from the first after `after`. */
-export const list = (
-  db: Db,
-  workspaceId: string,
-  { limit, after }: { limit: number; after: string | undefined },
-): Promise<Domain[]> =>
-  db
-    .selectFrom('domains')
-    .selectAll()
-    .where('workspaceId', '=', workspaceId)
-    .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
-    .orderBy('id')
-    .limit(limit)
-    .execute()
+export const list = (db: Db, workspaceId: string, page: Page): Promise<Domain[]> =>
+  db.selectFrom('domains').selectAll().where('workspaceId', '=', workspaceId).$call(pageBy('id', page)).execute()
 
 /** Every domain of some workspaces. */
 export const listOf = (db: Db, workspaceIds: readonly string[]): Promise<Domain[]> =>
@@ -67,11 +61,17 @@ export const add = async (
     throw new Problem('conflict', { detail: 'This is the host of PUBLIC_URL, where every workspace is.' })
   const row = await db
     .insertInto('domains')
-    .values({ workspaceId: workspace.id, id: uuidv7(at), host, origin: originAt(config, host), state: 'pending' })
+    .values({
+      workspaceId: workspace.id,
+      id: uuidv7(at),
+      host,
+      origin: originAt(config, host),
+      state: 'pending',
+      challenge: randomToken(),
+    })
     .onConflict((conflict) => conflict.columns(['workspaceId', 'host']).doNothing())
     .returningAll()
-    .executeTakeFirst()
-  if (!row) throw new Problem('conflict', { detail: `The workspace has the domain ${host}.` })
+    .executeTakeFirstOrThrow(() => new Problem('conflict', { detail: `The workspace has the domain ${host}.` }))
   await audit.record(db, at, { workspaceId: workspace.id }, { type: 'domain.created', data: { by, name: host } })
   return row
 }
@@ -82,12 +82,33 @@ const originAt = ({ publicUrl }: Reached, host: string): string => {
   return protocol === 'https:' ? `https://${host}` : `http://${host}${port ? `:${port}` : ''}`
 }
 
-/** Lets a workspace answer at a domain. Throws `conflict` where another one does. In a transaction. */
-export const activate = (db: Db, at: Date, domain: Domain, by: audit.By): Promise<Domain> =>
-  change(db, at, domain, { state: 'active' }, by).catch((error) => {
+/**
+ * Lets a workspace answer at a domain that its DNS, or an operator without limits, says to be its own; one that answers
+ * already stays as it is. Throws `conflict` where another workspace answers. In a transaction.
+ */
+export const activate = async (
+  db: Db,
+  at: Date,
+  { workspaceId, id }: Domain,
+  proof: 'dns' | 'operator',
+  by: audit.By,
+): Promise<Domain> => {
+  // One after the other: of twenty at once, one is the change.
+  const now = await db
+    .selectFrom('domains')
+    .selectAll()
+    .where('workspaceId', '=', workspaceId)
+    .where('id', '=', id)
+    .forUpdate()
+    .executeTakeFirstOrThrow(() => new Problem('not_found'))
+  if (now.state === 'active' && (proof === 'operator' || now.proof === 'dns')) return now
+  return change(db, at, now, { state: 'active', proof, provenAt: at }, by).catch((error) => {
     if (!isUniqueViolation(error)) throw error
-    throw new Problem('conflict', { detail: 'Another workspace answers at this domain.' })
+    throw new Problem('conflict', {
+      detail: 'Another workspace answers at this domain until it, or an operator without limits, deletes it there.',
+    })
   })
+}
 
 /**
  * Makes a domain the address that its workspace speaks of as its own, or no more. Throws `conflict` for one that is not
@@ -129,7 +150,7 @@ const change = async (
   db: Db,
   at: Date,
   before: Domain,
-  changes: Partial<Pick<Domain, 'state' | 'isPrimary'>>,
+  changes: Updateable<Pick<Database['domains'], 'state' | 'isPrimary' | 'proof' | 'provenAt'>>,
   by: audit.By,
 ): Promise<Domain> => {
   const row = await db
@@ -138,52 +159,12 @@ const change = async (
     .where('workspaceId', '=', before.workspaceId)
     .where('id', '=', before.id)
     .returningAll()
-    .executeTakeFirst()
-  if (!row) throw new Problem('not_found')
+    .executeTakeFirstOrThrow(() => new Problem('not_found'))
   const difference = audit.difference(before, row)
   const about = { workspaceId: before.workspaceId }
   await audit.record(db, at, about, { type: 'domain.updated', data: { by, name: before.host, ...difference } })
   return row
 }
-
-/**
- * Throws `conflict` where another workspace has named the host, too: that it leads to this installation does not say to
- * which of them it belongs.
- */
-export const refuseNamedByOthers = async (db: Db, { workspaceId, host }: Domain): Promise<void> => {
-  const other = await db
-    .selectFrom('domains')
-    .select('id')
-    .where('host', '=', host)
-    .where('workspaceId', '!=', workspaceId)
-    .executeTakeFirst()
-  if (other)
-    throw new Problem('conflict', { detail: 'Another workspace names this host: an operator without limits decides.' })
-}
-
-/** Where this program says that it is reached at a host. */
-export const proofPath = '/.well-known/lido-domain'
-
-/** What it says there of each workspace that has named the host; nothing where none has. */
-export const proofsAt = async (db: Db, keyring: Keyring, host: string): Promise<string[]> => {
-  const rows = await db.selectFrom('domains').select(['workspaceId', 'host']).where('host', '=', host).execute()
-  return rows.map((row) => proofOf(keyring, row))
-}
-
-/** Asks a host for what only this program can say. Throws `conflict` where something else answers, or nothing. */
-export const prove = async ({ fetch, keyring, log }: Services, domain: Domain): Promise<void> => {
-  const answer = await fetch(`${domain.origin}${proofPath}`).catch((error: unknown) => {
-    log.info({ err: error, host: domain.host }, 'a domain did not answer')
-    return undefined
-  })
-  const said = answer?.status === 200 ? answer.text().split('\n') : []
-  const known = keyring.hmacs('domain', `${domain.workspaceId}:${domain.host}`)
-  if (said.some((line) => known.includes(line))) return
-  throw new Problem('conflict', { detail: `${domain.origin} does not lead here yet (${proofPath}).` })
-}
-
-const proofOf = (keyring: Keyring, { workspaceId, host }: Pick<Domain, 'workspaceId' | 'host'>): string =>
-  keyring.hmac('domain', `${workspaceId}:${host}`)
 
 /** A domain that a workspace answers at. */
 export interface Active {

@@ -1,5 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
+import type { Page } from '../db/page.ts'
+import type * as audit from './audit.ts'
 import { dateOf, dayMs, findCounted, idAt, spansOf } from './event-counts.ts'
 
 /** The only workspaces and pools whose events may be told, by id; undefined where all may. */
@@ -58,7 +60,7 @@ export const list = (
   db: Db,
   { types, workspaceId, poolId, userId, clientId, since, until, trace, story }: Filter,
   reach: Reach,
-  { limit, after }: { limit: number; after: string | undefined },
+  { limit, after }: Page,
 ): Promise<EventRecord[]> =>
   db
     .selectFrom('events')
@@ -100,6 +102,14 @@ export const readAll = async function* (
 
 /** Days that events stay that are many: anybody can cause refusals, and each refresh of a token is one. */
 const fleetingDays = 30
+const fleeting: readonly audit.Happening['type'][] = [
+  'token.issued',
+  'token.refused',
+  'authorization.refused',
+  'userinfo.refused',
+  'registration.refused',
+  'logout.refused',
+]
 
 /** Removes events of tokens and refusals that are old, in small batches. Answers how many rows went. */
 export const forgetFleeting = async (db: Db, at: Date, batch = 500, mostBatches = 20): Promise<number> => {
@@ -108,7 +118,7 @@ export const forgetFleeting = async (db: Db, at: Date, batch = 500, mostBatches 
   for (let round = 0; round < mostBatches; round += 1) {
     const { numAffectedRows = 0n } = await sql`
       delete from events where id in (
-        select id from events where type in ('token.issued', 'token.refused', 'authorization.refused') and id < ${until}::uuid
+        select id from events where type = any(${fleeting}::text[]) and id < ${until}::uuid
         order by id limit ${batch} for update skip locked)`.execute(db)
     removed += Number(numAffectedRows)
     if (numAffectedRows < batch) break

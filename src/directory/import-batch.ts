@@ -4,10 +4,12 @@ import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import * as credentials from './credentials.ts'
+import * as members from './group-members.ts'
 import { type FoundRole, findRoles, giveRoles, nameOf, type Reach, refusalsOf } from './import-roles.ts'
 import { type ImportedRow, type ImportedUser, misfits } from './import-rows.ts'
 import * as operators from './operators.ts'
 import { isKeptElsewhere, type Pool } from './pools.ts'
+import * as changes from './user-changes.ts'
 import * as userIdentifiers from './user-identifiers.ts'
 import * as records from './user-records.ts'
 import * as users from './users.ts'
@@ -137,8 +139,8 @@ const change = async (
   const { poolId, id } = before
   const status = user.status === undefined || user.status === 'new' ? before.status : user.status
   const identifiers = mergedIdentifiers(before, user)
-  await users.update(db, at, before, { ...user, status, identifiers }, by)
-  if (!(await users.join(db, at, poolId, id, groups))) throw new Problem('conflict')
+  await changes.update(db, at, before, { ...user, status, identifiers }, by)
+  if (!(await members.join(db, at, poolId, id, groups))) throw new Problem('conflict')
   await giveRoles(
     db,
     at,

@@ -102,9 +102,8 @@ export const start = async (
 
 /** An import of a pool. Throws `not_found`. */
 export const get = async (db: Db, poolId: string, id: string): Promise<Import> => {
-  const row = await imports(db).where('poolId', '=', poolId).where('id', '=', id).executeTakeFirst()
-  if (!row) throw new Problem('not_found')
-  return row
+  const asked = imports(db).where('poolId', '=', poolId).where('id', '=', id)
+  return asked.executeTakeFirstOrThrow(() => new Problem('not_found'))
 }
 
 /** Imports of a pool, the newest first, before the one called `before`. */

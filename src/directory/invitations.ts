@@ -1,17 +1,16 @@
 import { type Selectable, sql } from 'kysely'
 import { z } from 'zod'
-import { type Db, isUniqueViolation } from '../db/connect.ts'
+import type { Db } from '../db/connect.ts'
+import { type Page, pageBy } from '../db/page.ts'
 import type { Database } from '../db/schema.ts'
 import { Problem } from '../platform/problem.ts'
-import { randomDigits, randomToken, sha256, uuidv7 } from '../platform/secrets.ts'
-import type { Services } from '../services.ts'
-import { issuerOf } from './address.ts'
+import { sha256, uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import type { Client } from './clients.ts'
 import type { Identifier } from './identifiers.ts'
-import { post } from './outbox.ts'
+import { makeSecrets, type Sender, type Sent, send } from './invitation-links.ts'
+import { refuseSecond } from './taken.ts'
 import * as users from './users.ts'
-import type { Workspace } from './workspaces.ts'
 
 const kept = z.object({
   profile: z.record(z.string(), z.unknown()).default({}),
@@ -64,18 +63,6 @@ export interface Invitation {
   acceptedAt: Date | null
 }
 
-/** An invitation as it leaves us: what is kept does not tell its link. */
-export interface Sent extends Invitation {
-  link: string
-}
-
-/** Where invitations are sent from; a silent one is not mailed, since whoever invites hands the link over. */
-interface Sender {
-  services: Pick<Services, 'config' | 'keyring'>
-  workspace: Workspace
-  silent?: boolean
-}
-
 /**
  * Invites an address. Throws `conflict` where it has a pending invitation, or an account; an account that is active may
  * be offered to operate.
@@ -119,7 +106,7 @@ export const create = async (
     })
     .returningAll()
     .executeTakeFirstOrThrow()
-    .catch(refuseSecond(typed))
+    .catch(refuseSecond(`"${typed}" is invited already.`))
   const invitation = invitationFrom(row, at)
   await tell(db, at, invitation, 'invitation.created', by)
   return send(db, sender, invitation, secrets)
@@ -176,22 +163,15 @@ export const list = async (
   db: Db,
   at: Date,
   poolId: string,
-  {
-    limit,
-    after,
-    state,
-    among,
-  }: { limit: number; after: string | undefined; state: State | undefined; among: readonly string[] | undefined },
+  { state, among, ...page }: Page & { state: State | undefined; among: readonly string[] | undefined },
 ): Promise<Invitation[]> => {
   const rows = await db
     .selectFrom('invitations')
     .selectAll()
     .where('poolId', '=', poolId)
-    .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
     .$if(among !== undefined, (query) => query.where('workspaceId', '=', sql<string>`any(${among}::uuid[])`))
     .$if(state !== undefined, (query) => query.where(inState(state ?? 'pending', at)))
-    .orderBy('id')
-    .limit(limit)
+    .$call(pageBy('id', page))
     .execute()
   return rows.map((row) => invitationFrom(row, at))
 }
@@ -217,34 +197,6 @@ export const findByHash = async (db: Db, at: Date, poolId: string, tokenHash: st
   return row && invitationFrom(row, at)
 }
 
-/** The first workspace that a pool is connected to, by id; only those in `among` where that is given. */
-export const findHome = async (
-  db: Db,
-  poolId: string,
-  among: ReadonlySet<string> | undefined,
-): Promise<string | undefined> => {
-  const row = await db
-    .selectFrom('connections')
-    .innerJoin('workspaces', 'workspaces.id', 'connections.workspaceId')
-    .select('workspaceId')
-    .where('poolId', '=', poolId)
-    .where('enabled', '=', true)
-    .where('workspaces.status', '=', 'active')
-    .$if(among !== undefined, (query) =>
-      query.where('workspaceId', '=', sql<string>`any(${[...(among ?? [])]}::uuid[])`),
-    )
-    .orderBy('connections.id')
-    .executeTakeFirst()
-  return row?.workspaceId
-}
-
-/** The pool that a link's token carries: a link knows nothing else. */
-export const poolOfToken = (token: string): string | undefined => {
-  const [, ...groups] =
-    token.match(/^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})[\w-]{43}$/) ?? []
-  return groups.length === 5 ? z.uuid().safeParse(groups.join('-')).data : undefined
-}
-
 /** Whether a client takes people back there: at one of its redirects' origins, or where it begins a sign-in. */
 export const mayReturn = ({ metadata }: Client, to: string): boolean => {
   if (to === metadata.initiate_login_uri) return true
@@ -267,35 +219,6 @@ const giveWay = async (db: Db, at: Date, poolId: string, { kind, value }: Identi
     .where('state', '=', 'pending')
     .where('expiresAt', '<=', at)
     .execute()
-}
-
-const makeSecrets = ({ keyring }: Pick<Services, 'keyring'>, poolId: string, id: string) => {
-  // Eight digits and five tries: the code lives for days, not for minutes.
-  const code = randomDigits(8)
-  const token = `${poolId.replaceAll('-', '')}${randomToken()}`
-  return { code, token, codeHash: keyring.hmac('code', `${id}:${code}`) }
-}
-
-const send = async (
-  db: Db,
-  { services, workspace, silent = false }: Sender,
-  invitation: Invitation,
-  { code, token }: { code: string; token: string },
-): Promise<Sent> => {
-  const { identifier, offer, invitedBy } = invitation
-  const page = `${issuerOf(services.config, workspace)}/invitation`
-  const link = `${page}/${token}`
-  const values = {
-    code,
-    link,
-    page,
-    hours: offer.hours,
-    inviter: invitedBy.name ?? '',
-    message: offer.message ?? '',
-  }
-  const note = { to: identifier.value, channel: 'email', template: 'invitation', values } as const
-  if (!silent) await post(db, { services, workspace, lang: offer.lang }, note)
-  return { ...invitation, link }
 }
 
 const tell = (
@@ -323,11 +246,6 @@ const inState = (state: State, at: Date) =>
   })[state]
 
 const expiryOf = (at: Date, hours: number) => new Date(at.getTime() + hours * 3_600_000)
-
-const refuseSecond = (typed: string) => (error: unknown) => {
-  if (isUniqueViolation(error)) throw new Problem('conflict', { detail: `"${typed}" is invited already.` })
-  throw error
-}
 
 /** An invitation as it is at a time: it expires without anybody doing anything. */
 export const invitationFrom = (row: Selectable<Database['invitations']>, at: Date): Invitation => {

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
 import * as audit from './audit.ts'
 import type { Identifier } from './identifiers.ts'
+import { holdOutsideName } from './outside-names.ts'
 
 /** An identity of a federated pool that lets somebody in as a user of another pool. */
 export interface Link {
@@ -12,12 +13,18 @@ export interface Link {
   userId: string
 }
 
+/** A link with the era of its user that it was read in: taking it away begins another. */
+export type Found = Link & { era: number }
+
 /** Whom an identity is linked to. */
-export const find = (db: Db, poolId: string, subject: string): Promise<Link | undefined> =>
+export const find = (db: Db, poolId: string, subject: string): Promise<Found | undefined> =>
   db
     .selectFrom('links')
-    .select(['poolId', 'subject', 'homePoolId', 'userId'])
-    .where('poolId', '=', poolId)
+    .innerJoin('users', (join) =>
+      join.onRef('users.poolId', '=', 'links.homePoolId').onRef('users.id', '=', 'links.userId'),
+    )
+    .select(['links.poolId', 'subject', 'homePoolId', 'userId', 'era'])
+    .where('links.poolId', '=', poolId)
     .where('subject', '=', subject)
     .executeTakeFirst()
 
@@ -48,6 +55,13 @@ export const findHolder = async (
   return rows[0]?.poolId
 }
 
+/** Whether identities of a federated pool let in people of other pools than these. */
+export const leadBeyond = async (db: Db, poolId: string, homePoolIds: readonly string[]): Promise<boolean> => {
+  const { rows } = await sql`
+    select from links where pool_id = ${poolId} and home_pool_id <> all(${homePoolIds}::uuid[]) limit 1`.execute(db)
+  return rows.length > 0
+}
+
 /** What somebody has linked, the oldest first. */
 export const list = (db: Db, homePoolId: string, userId: string) =>
   db
@@ -63,7 +77,7 @@ export const listNamed = (db: Db, homePoolId: string, userId: string) =>
   db
     .selectFrom('links')
     .innerJoin('pools', 'pools.id', 'links.poolId')
-    .select(['pools.slug', 'pools.name', 'label', 'linkedAt'])
+    .select(['links.poolId', 'pools.slug', 'pools.name', 'label', 'linkedAt'])
     .where('homePoolId', '=', homePoolId)
     .where('userId', '=', userId)
     .orderBy('linkedAt')
@@ -79,6 +93,7 @@ export const add = async (
   { poolId, subject, homePoolId, userId }: Link,
   { label, name, by }: { label: string; name: string; by: audit.By },
 ): Promise<'linked' | 'taken' | 'has_one'> => {
+  await holdOutsideName(trx, poolId, subject)
   const { rows } = await sql<{ own: boolean; other: boolean }>`
     select exists (select from users where pool_id = ${poolId} and external_id = ${subject} and status <> 'deleted') as own,
       exists (select from links where home_pool_id = ${homePoolId} and user_id = ${userId} and pool_id = ${poolId}) as other`.execute(

@@ -48,14 +48,13 @@ export const report = async (db: Db, { id, settings }: Pool): Promise<Closing> =
  * `conflict` where somebody changed the pool meanwhile. Answers how many users lived at the source until now.
  */
 export const cut = async (db: Db, at: Date, pool: Pool, by: audit.By): Promise<number> => {
-  const row = await db
+  await db
     .updateTable('pools')
     .set({ kind: 'local', source: null, updatedAt: nextVersion(at, pool) })
     .where('id', '=', pool.id)
     .where(isVersion(pool))
     .returning('id')
-    .executeTakeFirst()
-  if (!row) throw overtaken()
+    .executeTakeFirstOrThrow(overtaken)
   await stop(db, at, pool.id)
   const { numUpdatedRows } = await db
     .updateTable('users')

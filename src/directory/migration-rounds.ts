@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { type Db, isUniqueViolation } from '../db/connect.ts'
+import type { Db } from '../db/connect.ts'
 import { enqueue } from '../platform/jobs.ts'
-import { Problem } from '../platform/problem.ts'
 import { type Keyring, uuidv7 } from '../platform/secrets.ts'
 import type * as audit from './audit.ts'
+import { refuseSecond } from './taken.ts'
 
 export const task = 'migration_round'
 
@@ -77,9 +77,7 @@ export const start = async (
     .values(row)
     .returningAll()
     .executeTakeFirstOrThrow()
-    .catch((error: unknown) => {
-      throw isUniqueViolation(error) ? new Problem('conflict', { detail: 'One is running already.' }) : error
-    })
+    .catch(refuseSecond('One is running already.'))
   await enqueue(db, task, { pool: poolId, id })
   return made
 }

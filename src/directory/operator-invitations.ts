@@ -4,6 +4,7 @@ import { Problem } from '../platform/problem.ts'
 import type { Services } from '../services.ts'
 import * as audit from './audit.ts'
 import type { Identifier } from './identifiers.ts'
+import type { Sent } from './invitation-links.ts'
 import * as invitations from './invitations.ts'
 import * as operators from './operators.ts'
 import * as pools from './pools.ts'
@@ -29,7 +30,7 @@ export const invite = async (
   at: Date,
   services: Pick<Services, 'config' | 'keyring'>,
   { identifier, role: told, limits, silent, by = audit.system }: Wanted,
-): Promise<invitations.Sent & { role: operators.OperatorRole }> => {
+): Promise<Sent & { role: operators.OperatorRole }> => {
   await operators.lock(db)
   const [workspace, pool] = await Promise.all([
     workspaces.findBySlug(db, workspaces.adminSlug),

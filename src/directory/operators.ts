@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
+import { type Page, pageBy } from '../db/page.ts'
 import { Problem } from '../platform/problem.ts'
 import * as audit from './audit.ts'
 import type { IdentifierKind } from './identifiers.ts'
@@ -43,27 +44,15 @@ export interface OperatorRecord extends Operator {
 export const exist = async (db: Db): Promise<boolean> => (await records(db).limit(1).executeTakeFirst()) !== undefined
 
 /** Operators by user id, after the one called `after`. */
-export const list = async (
-  db: Db,
-  poolId: string,
-  { limit, after }: { limit: number; after: string | undefined },
-): Promise<OperatorRecord[]> =>
-  records(db)
-    .where('operators.poolId', '=', poolId)
-    .$if(after !== undefined, (query) => query.where('operators.userId', '>', after ?? ''))
-    .orderBy('operators.userId')
-    .limit(limit)
-    .execute()
+export const list = async (db: Db, poolId: string, page: Page): Promise<OperatorRecord[]> =>
+  records(db).where('operators.poolId', '=', poolId).$call(pageBy('operators.userId', page)).execute()
 
 /** An operator, active or not. Throws `not_found`. */
-export const get = async (db: Db, poolId: string, userId: string): Promise<OperatorRecord> => {
-  const row = await records(db)
+export const get = (db: Db, poolId: string, userId: string): Promise<OperatorRecord> =>
+  records(db)
     .where('operators.poolId', '=', poolId)
     .where('operators.userId', '=', userId)
-    .executeTakeFirst()
-  if (!row) throw new Problem('not_found')
-  return row
-}
+    .executeTakeFirstOrThrow(() => new Problem('not_found'))
 
 /** What an operator may do, and where: everywhere where `workspaces` or `pools` is null. */
 export type Grant = Pick<Operator, 'role' | 'workspaces' | 'pools'>
@@ -236,15 +225,14 @@ const known = async (db: Db, table: 'workspaces' | 'pools', ids: readonly string
 }
 
 const hold = async (db: Db, poolId: string, userId: string): Promise<void> => {
-  const user = await db
+  await db
     .selectFrom('users')
     .select('id')
     .where('poolId', '=', poolId)
     .where('id', '=', userId)
     .where('status', '<>', 'deleted')
     .forKeyShare()
-    .executeTakeFirst()
-  if (!user) throw new Problem('not_found')
+    .executeTakeFirstOrThrow(() => new Problem('not_found'))
 }
 
 const records = (db: Db) =>

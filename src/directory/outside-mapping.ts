@@ -55,6 +55,31 @@ export const outsideMapping = z.strictObject({
       ignore: z.array(pattern).max(100).default([]).describe('Tenants, by slug, that are neither joined nor left'),
     })
     .prefault({}),
+  reach: z
+    .enum(['everything', 'pool'])
+    .default('everything')
+    .describe('`pool`: only tenants of this pool and their roles are given; `everything`: global ones, too'),
   script: z.uuid().nullable().default(null).describe('A script with the point `mapping` that has the last word'),
 })
+/** The same of an upstream: who runs it says who somebody is, and gives no role here unless that is asked for. */
+export const upstreamMapping = outsideMapping.extend({
+  roles: outsideMapping.shape.roles
+    .unwrap()
+    .extend({
+      taken: taking.default('none').describe('A role is given by its key; what no role is called is counted'),
+    })
+    .prefault({}),
+})
+
 export type OutsideMapping = z.infer<typeof outsideMapping>
+
+/** A claim by its whole name, as namespaced ones have dots of their own, else by the way into what it holds. */
+export const readPath = (claims: Record<string, unknown>, path: string): unknown => {
+  if (Object.hasOwn(claims, path)) return claims[path]
+  return path
+    .split('.')
+    .reduce<unknown>((held, name) => (isRecord(held) && Object.hasOwn(held, name) ? held[name] : undefined), claims)
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

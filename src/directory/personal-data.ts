@@ -46,10 +46,11 @@ export const copyFor = async (db: Db, at: Date, user: UserRecord) => {
       browser: agent ?? null,
       amr,
     })),
-    applications: allowed.map(({ id, name, scopes, agreedAt }) => ({
+    applications: allowed.map(({ id, name, scopes, claims, agreedAt }) => ({
       client_id: id,
       name,
       scopes,
+      claims,
       agreed_at: agreedAt?.toISOString() ?? null,
     })),
     places: been.map(({ network, country, at: last }) => ({ network, country, last_sign_in_at: last })),

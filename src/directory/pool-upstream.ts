@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { outsideMapping } from './outside-mapping.ts'
+import { upstreamMapping } from './outside-mapping.ts'
 
 /** Where a federated pool's users prove who they are, as it is stored: `settings` is checked by its type. */
 export const poolUpstream = z.strictObject({
   type: z.string().min(1).max(50),
   settings: z.record(z.string(), z.unknown()).describe('What its type needs; secrets are kept sealed'),
-  mapping: outsideMapping.prefault({}),
+  mapping: upstreamMapping.prefault({}),
   trust: z
     .strictObject({
       acr: z.boolean().default(false).describe('Whether its word on how surely somebody is known counts here'),

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { type Db, isUniqueViolation } from '../db/connect.ts'
+import type { Db } from '../db/connect.ts'
+import { type Page, pageBy } from '../db/page.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
@@ -10,6 +11,7 @@ import { shownSettings } from './pool-secrets.ts'
 import { checkSettings, type PoolSettings, poolSettings } from './pool-settings.ts'
 import { type PoolSource, poolSource } from './pool-source.ts'
 import { type PoolUpstream, poolUpstream } from './pool-upstream.ts'
+import { refuseSecond } from './taken.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
 
 const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
@@ -97,8 +99,7 @@ export const create = async (
     })
     .onConflict((conflict) => conflict.column('slug').doNothing())
     .returningAll()
-    .executeTakeFirst()
-  if (!row) throw new Problem('conflict', { detail: `A pool with the slug "${pool.slug}" exists.` })
+    .executeTakeFirstOrThrow(() => new Problem('conflict', { detail: `A pool with the slug "${pool.slug}" exists.` }))
   await audit.record(db, at, { poolId: row.id }, { type: 'pool.created', data: { by, name: pool.name } })
   return poolFrom(row)
 }
@@ -150,9 +151,8 @@ export const update = async (db: Db, at: Date, before: Pool, input: Change, by: 
     .where('id', '=', before.id)
     .where(isVersion(before))
     .returningAll()
-    .executeTakeFirst()
+    .executeTakeFirstOrThrow(overtaken)
     .catch(refuseTaken(pool.slug))
-  if (!row) throw overtaken()
   const after = poolFrom(row)
   const data = { by, ...audit.difference(told(before), told(after)) }
   await audit.record(db, at, { poolId: row.id }, { type: 'pool.updated', data })
@@ -182,15 +182,13 @@ export const remove = async (db: Db, at: Date, { id, slug, name }: Pool, by: aud
 /** Pools by id, from the first after `after`; only those in `among` where that is given. */
 export const list = async (
   db: Db,
-  { limit, after, among }: { limit: number; after: string | undefined; among: readonly string[] | undefined },
+  { among, ...page }: Page & { among: readonly string[] | undefined },
 ): Promise<Pool[]> => {
   const rows = await db
     .selectFrom('pools')
     .selectAll()
-    .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
     .$if(among !== undefined, (query) => query.where('id', '=', sql<string>`any(${among}::uuid[])`))
-    .orderBy('id')
-    .limit(limit)
+    .$call(pageBy('id', page))
     .execute()
   return rows.map(poolFrom)
 }
@@ -205,6 +203,27 @@ export const findBySlug = async (db: Db, wanted: string): Promise<Pool | undefin
   return row && poolFrom(row)
 }
 
+/** The first workspace that a pool is connected to, by id; only those in `among` where that is given. */
+export const findHome = async (
+  db: Db,
+  poolId: string,
+  among: ReadonlySet<string> | undefined,
+): Promise<string | undefined> => {
+  const row = await db
+    .selectFrom('connections')
+    .innerJoin('workspaces', 'workspaces.id', 'connections.workspaceId')
+    .select('workspaceId')
+    .where('poolId', '=', poolId)
+    .where('enabled', '=', true)
+    .where('workspaces.status', '=', 'active')
+    .$if(among !== undefined, (query) =>
+      query.where('workspaceId', '=', sql<string>`any(${[...(among ?? [])]}::uuid[])`),
+    )
+    .orderBy('connections.id')
+    .executeTakeFirst()
+  return row?.workspaceId
+}
+
 /** The slugs of the pools that a method is set for. */
 export const listBySignInMethod = async (db: Db, method: string): Promise<string[]> => {
   const rows = await db
@@ -216,7 +235,4 @@ export const listBySignInMethod = async (db: Db, method: string): Promise<string
   return rows.map((row) => row.slug)
 }
 
-const refuseTaken = (taken: string) => (error: unknown) => {
-  if (isUniqueViolation(error)) throw new Problem('conflict', { detail: `A pool with the slug "${taken}" exists.` })
-  throw error
-}
+const refuseTaken = (taken: string) => refuseSecond(`A pool with the slug "${taken}" exists.`)

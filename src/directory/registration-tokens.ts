@@ -1,4 +1,5 @@
 import type { Db } from '../db/connect.ts'
+import { type Page, pageBy } from '../db/page.ts'
 import { randomToken, sha256, uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 
@@ -40,20 +41,13 @@ export const create = async (
 }
 
 /** A workspace's registration tokens that are not over, by id, from the one after `after`. */
-export const list = async (
-  db: Db,
-  at: Date,
-  workspaceId: string,
-  { limit, after }: { limit: number; after: string | undefined },
-): Promise<RegistrationToken[]> => {
+export const list = async (db: Db, at: Date, workspaceId: string, page: Page): Promise<RegistrationToken[]> => {
   const rows = await db
     .selectFrom('registrationTokens')
     .select(columns)
     .where('workspaceId', '=', workspaceId)
     .where('expiresAt', '>', at)
-    .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
-    .orderBy('id')
-    .limit(limit)
+    .$call(pageBy('id', page))
     .execute()
   return rows.map(tokenFrom)
 }

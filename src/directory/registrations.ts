@@ -5,7 +5,7 @@ import { equal, type Keyring, randomToken, sha256, uuidv7 } from '../platform/se
 import * as audit from './audit.ts'
 import type { ClientMetadata } from './client-metadata.ts'
 import * as clients from './clients.ts'
-import type { Workspace } from './workspaces.ts'
+import { lockWorkspace, type Workspace } from './workspaces.ts'
 
 /** A client with what it was given to change its registration by, and its secret where it just got one. */
 export interface Registered {
@@ -29,7 +29,7 @@ interface Registering {
 export const register = async (db: Db, at: Date, registering: Registering): Promise<Registered> => {
   const { workspace, keyring, metadata, through } = registering
   // One registration of a workspace after the other: they are counted.
-  await db.selectFrom('workspaces').select('id').where('id', '=', workspace.id).forNoKeyUpdate().execute()
+  await lockWorkspace(db, workspace.id)
   const token = through === undefined ? undefined : await useToken(db, at, workspace.id, through)
   await refuseTooMany(db, workspace)
   const id = uuidv7(at)
@@ -64,8 +64,7 @@ const useToken = async (db: Db, at: Date, workspaceId: string, token: string): P
     .where('expiresAt', '>', at)
     .where((eb) => eb.or([eb('usesLeft', 'is', null), eb('usesLeft', '>', 0)]))
     .returning('id')
-    .executeTakeFirst()
-  if (!row) throw new Problem('unauthorized')
+    .executeTakeFirstOrThrow(() => new Problem('unauthorized'))
   return row.id
 }
 

@@ -1,12 +1,14 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Db } from '../db/connect.ts'
+import { type Page, pageBy } from '../db/page.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import { languages } from '../platform/words.ts'
 import * as audit from './audit.ts'
 import { hiddenSchemaFault } from './profiles.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
+import { lockWorkspace } from './workspaces.ts'
 
 /** How many resources a workspace has at most: its engine keeps them all. */
 const most = 200
@@ -128,14 +130,14 @@ export const update = async (
     settings,
   )
   const updatedAt = nextVersion(at, before)
-  const { numUpdatedRows } = await db
+  await db
     .updateTable('resources')
     .set({ settings: JSON.stringify(settings), updatedAt })
     .where('workspaceId', '=', workspaceId)
     .where('id', '=', id)
     .where(isVersion(before))
-    .executeTakeFirst()
-  if (numUpdatedRows === 0n) throw overtaken()
+    .returning('id')
+    .executeTakeFirstOrThrow(overtaken)
   const data = { by, resource: identifier, ...audit.difference(settingsOf(before), settings) }
   await audit.record(db, at, { workspaceId }, { type: 'resource.updated', data })
   return { ...before, ...settings, updatedAt }
@@ -161,18 +163,12 @@ export const remove = async (db: Db, at: Date, resource: Resource, by: audit.By)
 }
 
 /** A workspace's resources by id, from the one after `after`. */
-export const list = async (
-  db: Db,
-  workspaceId: string,
-  { limit, after }: { limit: number; after: string | undefined },
-): Promise<Resource[]> => {
+export const list = async (db: Db, workspaceId: string, page: Page): Promise<Resource[]> => {
   const rows = await db
     .selectFrom('resources')
     .selectAll()
     .where('workspaceId', '=', workspaceId)
-    .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
-    .orderBy('id')
-    .limit(limit)
+    .$call(pageBy('id', page))
     .execute()
   return rows.map(resourceFrom)
 }
@@ -210,7 +206,7 @@ const resourceFrom = ({
 
 // One change of a workspace's resources after the other: what they declare is told apart by name.
 const lockAll = async (db: Db, workspaceId: string): Promise<Resource[]> => {
-  await db.selectFrom('workspaces').select('id').where('id', '=', workspaceId).forNoKeyUpdate().execute()
+  await lockWorkspace(db, workspaceId)
   return all(db, workspaceId)
 }
 

@@ -1,9 +1,11 @@
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
-import { type Db, isUniqueViolation } from '../db/connect.ts'
+import type { Db } from '../db/connect.ts'
+import type { Page } from '../db/page.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
+import { refuseSecond } from './taken.ts'
 import * as tenants from './tenants.ts'
 import { nextVersion } from './version.ts'
 
@@ -74,7 +76,7 @@ export const standingOf = async (db: Db, poolId: string, userId: string): Promis
 export const list = (
   db: Db,
   among: tenants.Among,
-  { limit, after, tenantId }: { limit: number; after: string | undefined; tenantId?: string | null | undefined },
+  { limit, after, tenantId }: Page & { tenantId?: string | null | undefined },
 ): Promise<Role[]> =>
   read(
     db,
@@ -269,8 +271,4 @@ const holdBoth = async (db: Db, { poolId, userId, within }: Place, roleId: strin
 
 const aboutOf = ({ poolId }: Role): audit.About => ({ poolId: poolId ?? undefined })
 
-const refuseTaken = (key: string) => (error: unknown) => {
-  if (isUniqueViolation(error, 'roles_key'))
-    throw new Problem('conflict', { detail: `There is a role with the key "${key}" already.` })
-  throw error
-}
+const refuseTaken = (key: string) => refuseSecond(`There is a role with the key "${key}" already.`, 'roles_key')

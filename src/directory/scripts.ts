@@ -1,10 +1,12 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Db, isForeignKeyViolation } from '../db/connect.ts'
+import { type Page, pageBy } from '../db/page.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
+import { lockWorkspace } from './workspaces.ts'
 
 /** Where a script can run. */
 export const points = ['post_authentication', 'mapping'] as const
@@ -13,9 +15,8 @@ export type Point = (typeof points)[number]
 /** The function that a script of a point defines. */
 export const functionOf: Record<Point, string> = { post_authentication: 'postAuthentication', mapping: 'mapping' }
 
-/** How many scripts a workspace has at most, how many versions and samples a script, and how many runs are kept. */
-const most = { scripts: 50, versions: 50, samples: 20, runs: 100 }
-const runDays = 7
+/** How many scripts a workspace has at most, and how many versions a script. */
+const most = { scripts: 50, versions: 50 }
 
 /** What an operator may set for a script. */
 export const scriptSettings = z.strictObject({
@@ -62,7 +63,7 @@ export const create = async (
   by: audit.By,
 ): Promise<Script> => {
   const { code, on_failure: onFailure, record_next: recordNext, ...script } = newScript.parse(input)
-  await db.selectFrom('workspaces').select('id').where('id', '=', workspaceId).forNoKeyUpdate().execute()
+  await lockWorkspace(db, workspaceId)
   const { n } = await db
     .selectFrom('scripts')
     .select(({ fn }) => fn.countAll<string>().as('n'))
@@ -112,8 +113,7 @@ export const rollBack = async (db: Db, at: Date, before: Script, version: number
     .where('workspaceId', '=', workspaceId)
     .where('scriptId', '=', id)
     .where('number', '=', version)
-    .executeTakeFirst()
-  if (!kept) throw new Problem('not_found')
+    .executeTakeFirstOrThrow(() => new Problem('not_found'))
   const set = { version, updatedAt: nextVersion(at, before) }
   await write(db, before, set)
   const data = { by, name, before: { version: before.version }, after: { version } }
@@ -126,14 +126,14 @@ const write = async (
   before: Script,
   set: Partial<Pick<Script, 'name' | 'enabled' | 'onFailure' | 'recordNext' | 'version'>> & { updatedAt: Date },
 ): Promise<void> => {
-  const { numUpdatedRows } = await db
+  await db
     .updateTable('scripts')
     .set(set)
     .where('workspaceId', '=', before.workspaceId)
     .where('id', '=', before.id)
     .where(isVersion(before))
-    .executeTakeFirst()
-  if (numUpdatedRows === 0n) throw overtaken()
+    .returning('id')
+    .executeTakeFirstOrThrow(overtaken)
 }
 
 /** Deletes a script with everything kept of it; needs a transaction. Throws `conflict` where it is in use. */
@@ -164,17 +164,12 @@ export const find = (db: Db, workspaceId: string, id: string): Promise<Script | 
   scripts(db).where('scripts.workspaceId', '=', workspaceId).where('scripts.id', '=', id).executeTakeFirst()
 
 /** A workspace's scripts by id, from the one after `after`. */
-export const list = (
-  db: Db,
-  workspaceId: string,
-  { limit, after }: { limit: number; after: string | undefined },
-): Promise<Script[]> =>
-  scripts(db)
-    .where('scripts.workspaceId', '=', workspaceId)
-    .$if(after !== undefined, (query) => query.where('scripts.id', '>', after ?? ''))
-    .orderBy('scripts.id')
-    .limit(limit)
-    .execute()
+export const list = (db: Db, workspaceId: string, page: Page): Promise<Script[]> =>
+  scripts(db).where('scripts.workspaceId', '=', workspaceId).$call(pageBy('scripts.id', page)).execute()
+
+/** What all scripts are called. */
+export const listNames = (db: Db): Promise<Pick<Script, 'id' | 'name' | 'workspaceId'>[]> =>
+  db.selectFrom('scripts').select(['id', 'name', 'workspaceId']).orderBy('id').execute()
 
 /** The mapping script of a pool, which belongs to a workspace that the pool is connected to. */
 export const findMapping = (db: Db, poolId: string, id: string): Promise<Script | undefined> =>
@@ -184,6 +179,28 @@ export const findMapping = (db: Db, poolId: string, id: string): Promise<Script 
     .where('scripts.id', '=', id)
     .where('point', '=', 'mapping')
     .executeTakeFirst()
+
+/** The pools whose mapping a script has the last word on, and whether they give what is of other pools, too. */
+export const poolsMappedBy = async (db: Db, id: string): Promise<{ id: string; slug: string; reach: string }[]> => {
+  const { rows } = await sql<{ id: string; slug: string; reach: string }>`
+    select id, slug, coalesce(source #>> '{mapping,reach}', upstream #>> '{mapping,reach}', 'everything') as reach
+    from pools where source #>> '{mapping,script}' = ${id} or upstream #>> '{mapping,script}' = ${id} order by id`.execute(
+    db,
+  )
+  return rows
+}
+
+/** The ids of the pools whose people a script is told of: by a connection, or by their mapping. */
+export const poolsToldOf = async (
+  db: Db,
+  { workspaceId, id }: Pick<Script, 'workspaceId' | 'id'>,
+): Promise<string[]> => {
+  const { rows } = await sql<{ id: string }>`
+    select pool_id as id from connections where workspace_id = ${workspaceId} and post_authentication_script = ${id}
+    union select id from pools
+    where source #>> '{mapping,script}' = ${id} or upstream #>> '{mapping,script}' = ${id}`.execute(db)
+  return rows.map((row) => row.id)
+}
 
 const scripts = (db: Db) =>
   db
@@ -241,130 +258,3 @@ const keepVersion = async (
     .where('number', '<=', number - most.versions)
     .execute()
 }
-
-/** An input that a script can be tried on. */
-export interface Sample {
-  id: string
-  name: string
-  input: Record<string, unknown>
-  recorded: boolean
-  createdAt: Date
-}
-
-/** The samples of a script, the newest first. */
-export const listSamples = (db: Db, { workspaceId, id }: Pick<Script, 'workspaceId' | 'id'>): Promise<Sample[]> =>
-  db
-    .selectFrom('scriptSamples')
-    .select(['id', 'name', 'input', 'recorded', 'createdAt'])
-    .where('workspaceId', '=', workspaceId)
-    .where('scriptId', '=', id)
-    .orderBy('id', 'desc')
-    .execute()
-
-/** Keeps an input to try a script on; needs a transaction. Throws `conflict` where there are as many as there may be. */
-export const addSample = async (
-  db: Db,
-  at: Date,
-  { workspaceId, id }: Pick<Script, 'workspaceId' | 'id'>,
-  { name, input }: Pick<Sample, 'name' | 'input'>,
-): Promise<Sample> => {
-  await db
-    .selectFrom('scripts')
-    .select('id')
-    .where('workspaceId', '=', workspaceId)
-    .where('id', '=', id)
-    .forNoKeyUpdate()
-    .execute()
-  if ((await listSamples(db, { workspaceId, id })).length >= most.samples)
-    throw new Problem('conflict', { detail: `A script has ${most.samples} samples at most.` })
-  const sample = { id: uuidv7(at), name, input, recorded: false, createdAt: at }
-  const row = { workspaceId, scriptId: id, ...sample, input: JSON.stringify(input) }
-  await db.insertInto('scriptSamples').values(row).execute()
-  return sample
-}
-
-/** Deletes a sample. Throws `not_found`. */
-export const removeSample = async (
-  db: Db,
-  { workspaceId, id }: Pick<Script, 'workspaceId' | 'id'>,
-  sample: string,
-): Promise<void> => {
-  const { numDeletedRows } = await db
-    .deleteFrom('scriptSamples')
-    .where('workspaceId', '=', workspaceId)
-    .where('scriptId', '=', id)
-    .where('id', '=', sample)
-    .executeTakeFirst()
-  if (numDeletedRows === 0n) throw new Problem('not_found')
-}
-
-/**
- * Keeps the input of a real run as a sample where an operator asked for the next one: of many runs at once, one does. It
- * takes the place of what was recorded before.
- */
-export const recordSample = async (
-  db: Db,
-  at: Date,
-  { workspaceId, id }: Pick<Script, 'workspaceId' | 'id'>,
-  input: unknown,
-): Promise<void> => {
-  await sql`
-    with asked as (
-      update scripts set record_next = false
-      where workspace_id = ${workspaceId} and id = ${id} and record_next returning id
-    ), former as (
-      delete from script_samples using asked
-      where workspace_id = ${workspaceId} and script_id = ${id} and recorded
-    )
-    insert into script_samples (workspace_id, script_id, id, name, input, recorded, created_at)
-    select ${workspaceId}, ${id}, ${uuidv7(at)}::uuid, 'Recorded', ${JSON.stringify(input)}::jsonb, true, ${at}
-    from asked`.execute(db)
-}
-
-/** A run of a script, as operators see it. */
-export interface RunRecord {
-  id: string
-  at: Date
-  version: number
-  ok: boolean
-  why: string | null
-  detail: string | null
-  ms: number
-  logs: string
-  trace: string | null
-  userId: string | null
-  clientId: string | null
-}
-
-/** Keeps a run, for a week and among the last hundred of its script. */
-export const keepRun = async (
-  db: Db,
-  { workspaceId, id: scriptId }: Pick<Script, 'workspaceId' | 'id'>,
-  run: Omit<RunRecord, 'id'>,
-): Promise<void> => {
-  const expiresAt = new Date(run.at.getTime() + runDays * 86_400_000)
-  await db
-    .insertInto('scriptRuns')
-    .values({ workspaceId, scriptId, id: uuidv7(run.at), ...run, expiresAt })
-    .execute()
-  await sql`
-    delete from script_runs where workspace_id = ${workspaceId} and script_id = ${scriptId} and id <= (
-      select id from script_runs where workspace_id = ${workspaceId} and script_id = ${scriptId}
-      order by id desc offset ${most.runs} limit 1)`.execute(db)
-}
-
-/** The runs that are kept of a script, the latest first. */
-export const listRuns = (
-  db: Db,
-  { workspaceId, id }: Pick<Script, 'workspaceId' | 'id'>,
-  { limit, after }: { limit: number; after: string | undefined },
-): Promise<RunRecord[]> =>
-  db
-    .selectFrom('scriptRuns')
-    .select(['id', 'at', 'version', 'ok', 'why', 'detail', 'ms', 'logs', 'trace', 'userId', 'clientId'])
-    .where('workspaceId', '=', workspaceId)
-    .where('scriptId', '=', id)
-    .$if(after !== undefined, (query) => query.where('id', '<', after ?? ''))
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute()

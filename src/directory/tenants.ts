@@ -1,10 +1,12 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { type Db, isUniqueViolation } from '../db/connect.ts'
+import type { Db } from '../db/connect.ts'
+import { type Page, pageBy } from '../db/page.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import type { IdentifierKind } from './identifiers.ts'
+import { refuseSecond } from './taken.ts'
 import { nextVersion } from './version.ts'
 
 /** What may be written of a tenant at any time. */
@@ -45,13 +47,11 @@ export type Among = readonly string[] | undefined
 export const list = (
   db: Db,
   among: Among,
-  { limit, after, poolId }: { limit: number; after: string | undefined; poolId?: string | undefined },
+  { poolId, ...page }: Page & { poolId?: string | undefined },
 ): Promise<Tenant[]> =>
   known(db, among)
-    .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
     .$if(poolId !== undefined, (query) => query.where('poolId', '=', poolId ?? ''))
-    .orderBy('id')
-    .limit(limit)
+    .$call(pageBy('id', page))
     .execute()
 
 /** A tenant by id. */
@@ -118,12 +118,7 @@ export const remove = async (db: Db, at: Date, among: Among, id: string, by: aud
 }
 
 /** The members of a tenant by user id, after the one called `after`; only of pools in `among` where that is given. */
-export const listMembers = async (
-  db: Db,
-  among: Among,
-  { id }: Tenant,
-  { limit, after }: { limit: number; after: string | undefined },
-): Promise<Member[]> => {
+export const listMembers = async (db: Db, among: Among, { id }: Tenant, { limit, after }: Page): Promise<Member[]> => {
   const { rows } = await sql<Member>`
     select m.pool_id, m.user_id, u.status,
       coalesce((select jsonb_agg(jsonb_build_object('kind', n.kind, 'value', n.value,
@@ -197,16 +192,11 @@ const known = (db: Db, among: Among) =>
     .selectAll()
     .$if(among !== undefined, (query) => query.where('poolId', '=', sql<string>`any(${[...(among ?? [])]}::uuid[])`))
 
-const hold = async (db: Db, among: Among, id: string): Promise<Tenant> => {
-  const row = await known(db, among).where('id', '=', id).forUpdate().executeTakeFirst()
-  if (!row) throw new Problem('not_found')
-  return row
+const hold = (db: Db, among: Among, id: string): Promise<Tenant> => {
+  const asked = known(db, among).where('id', '=', id)
+  return asked.forUpdate().executeTakeFirstOrThrow(() => new Problem('not_found'))
 }
 
 const aboutOf = ({ poolId }: Tenant): audit.About => ({ poolId: poolId ?? undefined })
 
-const refuseTaken = (slug: string) => (error: unknown) => {
-  if (isUniqueViolation(error, 'tenants_slug'))
-    throw new Problem('conflict', { detail: `There is a tenant with the slug "${slug}" already.` })
-  throw error
-}
+const refuseTaken = (slug: string) => refuseSecond(`There is a tenant with the slug "${slug}" already.`, 'tenants_slug')

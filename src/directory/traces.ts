@@ -31,6 +31,12 @@ export interface Refused {
   code: string
   reason: string | undefined
   clientId?: string | undefined
+  /** Of whom it was about, where that is known for sure. */
+  person?: { userId: string; poolId: string } | undefined
+  /** How a token was asked for; only what there is. */
+  grantType?: string | undefined
+  /** Something that clients ask in passing and are told no to all day long: an event tells of it, and nothing is kept. */
+  passing?: boolean
   checks?: Check[]
 }
 

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
+import type { Page } from '../db/page.ts'
 import type { Webhook } from './webhooks.ts'
 
 /** An event on its way to a webhook; the two together say which. */
@@ -140,7 +141,7 @@ export const list = (
   db: Db,
   { workspaceId, id }: Webhook,
   state: Delivery['state'] | undefined,
-  { limit, after }: { limit: number; after: string | undefined },
+  { limit, after }: Page,
 ): Promise<(Delivery & { type: string | null })[]> =>
   db
     .selectFrom('webhookDeliveries')

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { Db } from '../db/connect.ts'
+import { type Page, pageBy } from '../db/page.ts'
 import { Problem } from '../platform/problem.ts'
 import { type Keyring, uuidv7 } from '../platform/secrets.ts'
 import * as audit from './audit.ts'
 import { isEventType } from './event-types.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
+import { lockWorkspace } from './workspaces.ts'
 
 /** How many webhooks a workspace has at most: each event is noted once for each. */
 const most = 20
@@ -161,19 +163,8 @@ export const giveUp = async (db: Db, at: Date, webhook: Webhook, why: 'failing' 
 }
 
 /** A workspace's webhooks by id, from the one after `after`. */
-export const list = (
-  db: Db,
-  workspaceId: string,
-  { limit, after }: { limit: number; after: string | undefined },
-): Promise<Webhook[]> =>
-  db
-    .selectFrom('webhooks')
-    .selectAll()
-    .where('workspaceId', '=', workspaceId)
-    .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
-    .orderBy('id')
-    .limit(limit)
-    .execute()
+export const list = (db: Db, workspaceId: string, page: Page): Promise<Webhook[]> =>
+  db.selectFrom('webhooks').selectAll().where('workspaceId', '=', workspaceId).$call(pageBy('id', page)).execute()
 
 /** All of a workspace. */
 export const all = (db: Db, workspaceId: string): Promise<Webhook[]> =>
@@ -188,7 +179,7 @@ export const settingsOf = ({ name, url, types, enabled }: Webhook): WebhookSetti
 
 // One change of a workspace's webhooks after the other, so that there are never too many.
 const lockAll = async (db: Db, workspaceId: string): Promise<Webhook[]> => {
-  await db.selectFrom('workspaces').select('id').where('id', '=', workspaceId).forNoKeyUpdate().execute()
+  await lockWorkspace(db, workspaceId)
   return all(db, workspaceId)
 }
 
@@ -199,15 +190,12 @@ const refuseTaken = (others: readonly Webhook[], name: string): void => {
 
 type Columns = Partial<Omit<Webhook, 'workspaceId' | 'id' | 'createdAt' | 'updatedAt'>>
 
-const write = async (db: Db, at: Date, before: Webhook, columns: Columns): Promise<Webhook> => {
-  const row = await db
+const write = (db: Db, at: Date, before: Webhook, columns: Columns): Promise<Webhook> =>
+  db
     .updateTable('webhooks')
     .set({ ...columns, updatedAt: nextVersion(at, before) })
     .where('workspaceId', '=', before.workspaceId)
     .where('id', '=', before.id)
     .where(isVersion(before))
     .returningAll()
-    .executeTakeFirst()
-  if (!row) throw overtaken()
-  return row
-}
+    .executeTakeFirstOrThrow(overtaken)

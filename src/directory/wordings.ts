@@ -133,24 +133,23 @@ const write = async (
         .where('name', '=', place.name)
         .where(isVersion(before))
         .returningAll()
-        .executeTakeFirst()
+        .executeTakeFirstOrThrow(overtaken)
     : await db
         .insertInto('wordings')
         .values({ ...place, words: JSON.stringify(words), createdAt: at, updatedAt: at })
         .onConflict((conflict) => conflict.doNothing())
         .returningAll()
-        .executeTakeFirst()
-  if (!row) throw overtaken()
+        .executeTakeFirstOrThrow(overtaken)
   return recordFrom(row)
 }
 
 const clear = async (db: Db, before: WordedRecord | undefined): Promise<undefined> => {
   if (!before) return
-  const { numDeletedRows } = await db
+  await db
     .deleteFrom('wordings')
     .where('workspaceId', '=', before.workspaceId)
     .where('name', '=', before.name)
     .where(isVersion(before))
-    .executeTakeFirst()
-  if (numDeletedRows === 0n) throw overtaken()
+    .returning('name')
+    .executeTakeFirstOrThrow(overtaken)
 }

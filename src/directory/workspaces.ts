@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { type Db, isUniqueViolation } from '../db/connect.ts'
+import type { Db } from '../db/connect.ts'
+import { type Page, pageBy } from '../db/page.ts'
 import { Problem } from '../platform/problem.ts'
 import { uuidv7 } from '../platform/secrets.ts'
 import { languages } from '../platform/words.ts'
@@ -11,6 +12,7 @@ import type { PostAuthenticationApplication } from './post-authentication.ts'
 import { registrationPolicy } from './registration-policy.ts'
 import { passkeySettings } from './relying-party.ts'
 import type { Script } from './scripts.ts'
+import { refuseSecond } from './taken.ts'
 import { isVersion, nextVersion, overtaken } from './version.ts'
 
 const seconds = (least: number, most: number) => z.int().min(least).max(most)
@@ -33,6 +35,7 @@ const lifetimes = {
   id_token: seconds(60, day).default(3600),
   code: seconds(10, 60).default(60),
   interaction: seconds(300, 7200).default(3600),
+  pushed_request: seconds(5, 600).default(60),
   session_idle: seconds(300, 400 * day).default(14 * day),
   session_absolute: seconds(300, 400 * day).default(90 * day),
   refresh_idle: seconds(300, 400 * day).default(30 * day),
@@ -47,11 +50,15 @@ export const workspaceSettings = z.object({
   max_sessions: z.int().min(1).max(100).nullable().default(null),
   /** For so long a used refresh token answers with the same successor, so that a lost answer can be asked again. */
   refresh_grace_seconds: seconds(0, 60).default(10),
-  /** Which tokens leave an event when they are issued; those of machines cost a commit of their own. */
-  token_events: z.enum(['none', 'people', 'all']).default('people'),
+  /** Which tokens leave an event when they are issued. */
+  token_events: z.enum(['none', 'people', 'all']).default('all'),
+  /** How those of machines are written: many at once a moment later, or each in a commit before its token is answered. */
+  machine_events: z.enum(['grouped', 'committed']).default('grouped'),
   passkeys: passkeySettings.prefault({}),
   keys: keySettings.prefault({}),
   registration: registrationPolicy.prefault({}),
+  /** How many requests clients that anybody can be may push, or begin for a device, from one address; counted by each node. */
+  public_requests_per_minute: z.int().min(1).max(100_000).default(300),
   /** Spoken where it is not known what somebody understands. */
   default_language: z.enum(languages).default('en'),
 })
@@ -73,9 +80,15 @@ export const writtenSettings = z.strictObject({
   token_events: workspaceSettings.shape.token_events.describe(
     'Which tokens leave an event `token.issued`: those of people, all of them, or none',
   ),
+  machine_events: workspaceSettings.shape.machine_events.describe(
+    "How machines' tokens leave theirs: many at once a moment later, or each in a commit before its token is answered",
+  ),
   passkeys: passkeySettings.prefault({}).describe('Where passkeys belong, and where they may be used'),
   keys: keySettings.prefault({}).describe('What tokens are signed by, and how long by the same key'),
   registration: registrationPolicy.prefault({}).describe('How applications become clients by themselves, if at all'),
+  public_requests_per_minute: workspaceSettings.shape.public_requests_per_minute.describe(
+    'How many requests clients without a secret, or that came by themselves, may push or begin for a device from one address; each node counts for itself',
+  ),
   default_language: workspaceSettings.shape.default_language.describe(
     'Spoken on pages and in mails where it is not known what somebody understands',
   ),
@@ -140,8 +153,7 @@ export const create = async (
     .values({ id: uuidv7(at), slug, name, settings: JSON.stringify(settings) })
     .onConflict((conflict) => conflict.column('slug').doNothing())
     .returningAll()
-    .executeTakeFirst()
-  if (!row) throw new Problem('conflict', { detail: `A workspace with the slug "${slug}" exists.` })
+    .executeTakeFirstOrThrow(() => new Problem('conflict', { detail: `A workspace with the slug "${slug}" exists.` }))
   await audit.record(db, at, { workspaceId: row.id }, { type: 'workspace.created', data: { by, name } })
   return workspaceFrom({ ...row, origin: null }, [])
 }
@@ -171,9 +183,8 @@ export const update = async (
     .where('id', '=', before.id)
     .where(isVersion(before))
     .returningAll()
-    .executeTakeFirst()
+    .executeTakeFirstOrThrow(overtaken)
     .catch(refuseTaken(workspace.slug))
-  if (!row) throw overtaken()
   const after = workspaceFrom({ ...row, origin: before.origin }, before.connections)
   const data = { by, ...audit.difference(before, after) }
   await audit.record(db, at, { workspaceId: row.id }, { type: 'workspace.updated', data })
@@ -187,19 +198,22 @@ export const remove = async (db: Db, at: Date, { id, slug, name }: WorkspaceReco
   await audit.record(db, at, { workspaceId: id }, { type: 'workspace.deleted', data: { by, name } })
 }
 
+/** Lets what is changed in a workspace come one after the other, until the end of the transaction. */
+export const lockWorkspace = async (db: Db, id: string): Promise<void> => {
+  await db.selectFrom('workspaces').select('id').where('id', '=', id).forNoKeyUpdate().execute()
+}
+
 /** Workspaces by id, from the first after `after`; only those in `among` where that is given. */
 export const list = async (
   db: Db,
-  { limit, after, among }: { limit: number; after: string | undefined; among: readonly string[] | undefined },
+  { among, ...page }: Page & { among: readonly string[] | undefined },
 ): Promise<WorkspaceRecord[]> => {
   const rows = await db
     .selectFrom('workspaces')
     .selectAll()
     .select(primary)
-    .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
     .$if(among !== undefined, (query) => query.where('id', '=', sql<string>`any(${among}::uuid[])`))
-    .orderBy('id')
-    .limit(limit)
+    .$call(pageBy('id', page))
     .execute()
   return rows.map((row) => workspaceFrom(row, []))
 }
@@ -228,11 +242,7 @@ export const adminSlug = 'admin'
 const primary = sql<string | null>`(select d.origin from domains d
   where d.workspace_id = workspaces.id and d.is_primary)`.as('origin')
 
-const refuseTaken = (taken: string) => (error: unknown) => {
-  if (isUniqueViolation(error))
-    throw new Problem('conflict', { detail: `A workspace with the slug "${taken}" exists.` })
-  throw error
-}
+const refuseTaken = (taken: string) => refuseSecond(`A workspace with the slug "${taken}" exists.`)
 
 const workspaceFrom = (
   row: Omit<Workspace, 'settings' | 'connections'> & { settings: unknown },

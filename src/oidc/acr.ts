@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Acr, isAcr, reaches, type WantedAcr } from '../directory/acr.ts'
-import { errors, interactionPolicy, type KoaContextWithOIDC, type Provider } from './engine.ts'
+import { interactionPolicy, type KoaContextWithOIDC, type Provider } from './engine.ts'
 
 const claim = z
   .object({
@@ -42,20 +42,6 @@ const claimIn = (text: unknown): z.infer<typeof claim> => {
   } catch {
     return undefined
   }
-}
-
-/** What may be asked for claim by claim: how somebody signed in. What is told of a person is asked for by scopes. */
-const askable = new Set(['acr', 'amr', 'auth_time', 'sid', 'sub'])
-
-/**
- * Leaves of the `claims` parameter what is answered, for people agree to scopes and see nothing of claims (OpenID Connect
- * Core 1.0 section 5.5: what is not understood is ignored). Throws `invalid_request` on an acr of the wrong shape.
- */
-export const limitClaims = ({ oidc }: KoaContextWithOIDC, asked: object): void => {
-  const read = claims.safeParse(asked)
-  if (!read.success || !oidc.params) throw new errors.InvalidRequest('claims.id_token.acr has the wrong shape')
-  const kept = Object.entries(read.data.id_token ?? {}).filter(([name]) => askable.has(name))
-  oidc.params.claims = JSON.stringify({ id_token: Object.fromEntries(kept) })
 }
 
 /** What a session is told as: the best liked of what was asked for that it reaches, else what it is. */

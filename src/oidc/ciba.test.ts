@@ -14,11 +14,15 @@ import {
   password,
   payloadOf,
   post,
+  redeem,
+  signIn,
   type TestPool,
   type TestWorkspace,
+  tokensFrom,
   tokensOf,
   userinfo,
 } from './fixtures-testing.ts'
+import { makeSigner, type Signer } from './signer-testing.ts'
 
 const cibaGrant = 'urn:openid:params:grant-type:ciba'
 const mike = 'mike@example.org'
@@ -27,12 +31,18 @@ let lido: TestLido
 let people: TestPool
 let workspace: TestWorkspace
 let other: TestWorkspace
+let signer: Signer
 const secrets = new Map<string, string>()
 // Nobody speaks TLS there: what goes out is looked at in the one test that sends it.
 const endpoint = 'https://127.0.0.1:9/ping'
 
 before(async () => {
   lido = await testLido({ EGRESS_ALLOW: '127.0.0.1' })
+  signer = await makeSigner()
+  const { fetch } = lido.services
+  const keys = JSON.stringify(signer.jwks)
+  const reply = { status: 200, headers: {}, text: () => keys, json: () => signer.jwks }
+  lido.services.fetch = async (url, init) => (url.endsWith('.example/jwks') ? reply : fetch(url, init))
   people = await makePool(lido, 'p1')
   workspace = await makeWorkspace(lido, 'w1', { pools: [people] })
   other = await makeWorkspace(lido, 'w2', { pools: [people] })
@@ -272,6 +282,67 @@ test('an ID token names the person; one of another client or another kind of hin
     { requested_expiry: '-1' },
   ] as Record<string, string>[])
     assert.equal((await begin(fields)).status, 400, JSON.stringify(fields))
+})
+
+test('an ID token with a pairwise subject names the person to its client, and to nobody else', async () => {
+  await forget()
+  const pair = (id: string, host: string) =>
+    workspace.client(id, {
+      token_endpoint_auth_method: 'private_key_jwt',
+      subject_type: 'pairwise',
+      jwks_uri: `https://${host}/jwks`,
+      sector_identifier_uri: `https://${host}/sector`,
+      grant_types: [cibaGrant, 'authorization_code'],
+      backchannel_token_delivery_mode: 'poll',
+    })
+  await pair('pair', 'one.example')
+  await pair('elsewhere', 'two.example')
+  const assertion = (id: string) => signer.assertion(workspace.issuer, id)
+  const beginAs = async (id: string, id_token_hint: string) =>
+    post(`${workspace.issuer}/backchannel`, { scope: 'openid', id_token_hint, ...(await assertion(id)) })
+  const idTokenOf = async (client_id: string) => {
+    const signedIn = await signIn(lido, workspace, mike, { client_id })
+    return tokensFrom(await redeem(workspace.issuer, signedIn, { client_id, ...(await assertion(client_id)) })).id
+  }
+  const id = await idTokenOf('pair')
+  const { sub, sub_ref } = payloadOf(id)
+  const person = await lido.services.db
+    .selectFrom('identifiers')
+    .select('userId')
+    .where('value', '=', mike)
+    .executeTakeFirstOrThrow()
+  assert.notEqual(sub, person.userId)
+  assert.equal(JSON.stringify(payloadOf(id)).includes(person.userId), false)
+  assert.notEqual(payloadOf(await idTokenOf('pair')).sub_ref, sub_ref, 'sealed anew each time')
+  await quiet()
+  const before = await countMails(mike)
+  const begun = await beginAs('pair', id)
+  assert.equal(begun.status, 200, begun.text)
+  const { link } = await lido.message(mike, before)
+  await (await signInAt(new URL(link).pathname, mike)).submit()
+  const asked = { grant_type: cibaGrant, auth_req_id: String(begun.body.auth_req_id) }
+  const answer = await post(`${workspace.issuer}/token`, { ...asked, ...(await assertion('pair')) })
+  assert.equal(answer.status, 200, answer.text)
+  assert.equal(payloadOf(String(answer.body.id_token)).sub, sub)
+  // Of another client, and with the subject as it would be written for everybody.
+  assert.equal((await beginAs('elsewhere', id)).status, 400)
+  const [header, , signature] = id.split('.')
+  const claims = Buffer.from(JSON.stringify({ ...payloadOf(id), sub: person.userId })).toString('base64url')
+  assert.equal((await beginAs('pair', [header, claims, signature].join('.'))).status, 400)
+  assert.equal('sub_ref' in payloadOf((await tokensOf(lido, workspace, mike)).id), false)
+})
+
+test('a claim that is asked for by itself is shown to the person, and told once they allow it', async () => {
+  await forget()
+  const claims = JSON.stringify({ id_token: { given_name: null }, userinfo: { family_name: null } })
+  const { id, path } = await beginAndMail({ scope: 'openid', claims })
+  const browser = await signInAt(path, mike)
+  for (const told of ['Given name', 'Family name']) assert(browser.page.html.includes(told), told)
+  await browser.submit()
+  const answer = await poll(id)
+  assert.equal(payloadOf(String(answer.body.id_token)).given_name, 'Mike')
+  const { body } = await userinfo(workspace.issuer, String(answer.body.access_token))
+  assert.deepEqual([body.family_name, 'given_name' in body], ['Miller', false])
 })
 
 test('whoever the operator has to be asked about at a sign-in is not asked by an ID token either', async () => {

@@ -11,6 +11,7 @@ import type { Services } from '../services.ts'
 import type { Provider } from './engine.ts'
 import { scopesOf } from './features/resources.ts'
 import type { Issuer } from './providers.ts'
+import { claimsBeside, claimsRequested } from './requested-claims.ts'
 import { seeAccount, seenBy } from './seen.ts'
 
 /** The job that tells a client to ask for an answer (CIBA Core 1.0 section 10.2). */
@@ -62,26 +63,24 @@ export interface Question {
   client: clients.Client
   bindingMessage: string | undefined
   scopes: string[]
+  /** What it asks for claim by claim, besides what those scopes carry. */
+  claims: string[]
   params: Record<string, unknown>
 }
 
 /** Reads what is asked in a request; undefined where it is over, or its client is. */
 export const readQuestion = async (
   { keyring }: Services,
-  { provider, findClient }: Issuer,
+  { provider, findClient, workspace }: Issuer,
   record: records.BackchannelRequest,
 ): Promise<Question | undefined> => {
   const { id, bindingMessage } = openRequest(keyring, record)
   const request = await provider.BackchannelAuthenticationRequest.find(id)
   const client = await findClient(record.clientId)
   if (!request || request.grantId || request.error || client?.status !== 'active') return undefined
-  return {
-    record,
-    client,
-    bindingMessage,
-    scopes: (request.scope ?? '').split(' ').filter(Boolean),
-    params: (request.params ?? {}) as Record<string, unknown>,
-  }
+  const params = (request.params ?? {}) as Record<string, unknown>
+  const scopes = (request.scope ?? '').split(' ').filter(Boolean)
+  return { record, client, bindingMessage, scopes, claims: claimsBeside(workspace, params, scopes), params }
 }
 
 interface Answering {
@@ -104,7 +103,8 @@ export const answer = async (answering: Answering): Promise<boolean> => {
   const answered = await db.transaction().execute(async (trx) => {
     if (!(await records.answer(trx, at, owner, question.record.id))) return false
     const type = known ? 'consent.given' : 'consent.denied'
-    const data = { scopes: question.scopes, grant_type: cibaGrant }
+    const { scopes, claims } = question
+    const data = { scopes, ...(claims.length > 0 ? { claims } : {}), grant_type: cibaGrant }
     await audit.record(trx, at, { ...owner, clientId: question.client.id }, { type, data })
     if (request.notificationToken !== undefined) await ping(trx, services, issuer, question, request)
     return true
@@ -125,6 +125,8 @@ const tellEngine = async ({ issuer: { provider }, user, question, known }: Answe
   }
   const grant = new provider.Grant({ accountId: user.id, clientId: question.client.id })
   grant.addOIDCScope(question.scopes.join(' '))
+  const claims = claimsRequested(question.params)
+  if (claims.length > 0) grant.addOIDCClaims(claims)
   for (const resource of [request.resource ?? []].flat()) {
     const allowed = new Set(scopesOf(question.client.metadata, resource))
     grant.addResourceScope(resource, question.scopes.filter((scope) => allowed.has(scope)).join(' '))

@@ -1,4 +1,6 @@
-import { reservedClaims as reserved } from '../directory/connections.ts'
+import { unmappedClaims as reserved } from '../directory/connections.ts'
+import { upstreamPath } from '../directory/contexts.ts'
+import { readPath } from '../directory/outside-mapping.ts'
 import type { User } from '../directory/users.ts'
 import type { Connection } from '../directory/workspaces.ts'
 
@@ -31,12 +33,16 @@ export const claimsOfScopes: Record<string, string[]> = {
 }
 
 /** Everything that tokens and userinfo may say of a user who came through a connection; scopes choose from it. */
-export const claimsOf = (user: User, connection: Connection): Record<string, unknown> & { sub: string } => {
+export const claimsOf = (
+  user: User,
+  connection: Connection,
+  upstream: Record<string, unknown> = {},
+): Record<string, unknown> & { sub: string } => {
   const email = bestOf(user, 'email')
   const mobile = bestOf(user, 'mobile')
   return {
     ...profileClaims(user),
-    ...mappedClaims(user, connection.mapping),
+    ...mappedClaims(user, connection.mapping, upstream),
     ...(email ? { email: email.typed, email_verified: email.verified } : {}),
     ...(mobile ? { phone_number: mobile.value, phone_number_verified: mobile.verified } : {}),
     idp: connection.id,
@@ -66,14 +72,25 @@ const profileClaims = (user: User): Record<string, unknown> => {
   }
 }
 
-const mappedClaims = ({ profile, metadata }: User, mapping: Record<string, string>): Record<string, unknown> =>
+/** What a connection's mapping makes of a user, and of what was told outside at their sign-in. */
+export const mappedClaims = (
+  user: User,
+  mapping: Record<string, string>,
+  upstream: Record<string, unknown>,
+): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(mapping).flatMap(([claim, path]) => {
-      const [, from, field = path] = path.match(/^(profile|metadata)\.(.+)$/) ?? []
-      const value = from === 'metadata' ? metadata[field] : (profile[field] ?? (from ? undefined : metadata[field]))
-      return value === undefined || reserved.has(claim) ? [] : [[claim, value]]
+      const value = valueAt(user, path, upstream)
+      return value === undefined || value === null || reserved.has(claim) ? [] : [[claim, value]]
     }),
   )
+
+const valueAt = ({ profile, metadata }: User, path: string, upstream: Record<string, unknown>): unknown => {
+  const outside = upstreamPath(path)
+  if (outside !== undefined) return readPath(upstream, outside)
+  const [, from, field = path] = path.match(/^(profile|metadata)\.(.+)$/) ?? []
+  return from === 'metadata' ? metadata[field] : (profile[field] ?? (from ? undefined : metadata[field]))
+}
 
 const bestOf = ({ identifiers }: User, wanted: string) => {
   const known = identifiers.filter(({ kind }) => kind === wanted)

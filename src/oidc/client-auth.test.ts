@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
 import { SignJWT } from 'jose'
 import { system } from '../directory/audit.ts'
+import { openSecrets } from '../directory/client-secrets.ts'
 import * as clients from '../directory/clients.ts'
 import { derOf, machineCertificate, strangerCertificate } from '../platform/http/certificates-testing.ts'
 import { type TestLido, testLido } from '../testing.ts'
@@ -142,7 +143,7 @@ test('two secrets sign while one takes over, and the database holds neither as i
   const { before } = await find()
   const sealed = await db.selectFrom('clients').select('id').where('sealedSecret', 'is not', null).execute()
   assert.deepEqual(sealed, [{ id: 'signing' }])
-  assert.deepEqual(clients.openSecrets(keyring, workspace.id, before), [secret, secrets.signing])
+  assert.deepEqual(openSecrets(keyring, workspace.id, before), [secret, secrets.signing])
   await clients.endOldSecret(db, clock.now(), await find(), system)
   await eventually(3_000, async () => assert.equal((await tokenWith(await bySecret(secrets.signing))).status, 401))
   assert.equal((await tokenWith(await bySecret(secret))).status, 200)
@@ -153,7 +154,7 @@ test('two secrets sign while one takes over, and the database holds neither as i
     status: 'active' as const,
   }
   await clients.update(db, clock.now(), { workspaceId: workspace.id, before: now, keyring, ...changed }, system)
-  assert.deepEqual(clients.openSecrets(keyring, workspace.id, (await find()).before), [])
+  assert.deepEqual(openSecrets(keyring, workspace.id, (await find()).before), [])
   await eventually(3_000, async () => assert.equal((await tokenWith({}, basic('signing', secret))).status, 200))
 })
 

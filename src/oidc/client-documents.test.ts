@@ -5,11 +5,14 @@ import { openBrowser } from '../browser-testing.ts'
 import * as clients from '../directory/clients.ts'
 import type { RegistrationPolicy } from '../directory/registration-policy.ts'
 import type { Fetch, Reply } from '../platform/fetch.ts'
+import { openLog } from '../platform/log.ts'
+import { type Running, start } from '../start.ts'
 import { type TestLido, testLido } from '../testing.ts'
-import { isDocumentId } from './client-documents.ts'
+import { isDocumentId, openClientDocuments } from './client-documents.ts'
 import {
   ask,
   eventually,
+  freePort,
   makePool,
   makeWorkspace,
   payloadOf,
@@ -66,6 +69,8 @@ const site = (answer: Partial<Reply> & { body?: unknown; broken?: boolean } = {}
 const later = (seconds: number): void => {
   now += seconds * 1000
 }
+
+const urlOf = ({ services: { config } }: Running) => `http://127.0.0.1:${config.port}`
 
 const begin = (workspace: TestWorkspace, more: Record<string, string> = {}, browser = openBrowser(lido.url)) =>
   signIn(lido, workspace, '', { client_id: at, redirect_uri: back, scope: 'openid', ...more }, browser)
@@ -236,7 +241,7 @@ test('a document says nothing that is for operators to say', async () => {
   assert.equal(api.at.searchParams.get('error'), 'invalid_target')
 })
 
-test('a document is kept as its headers say, between five minutes and a day; twenty at once fetch it once', async () => {
+test('a document is kept as its headers say, between five minutes and an hour; twenty at once fetch it once', async () => {
   later(100_000)
   const workspace = await workspaceWith()
   const asked = site({ headers: { 'cache-control': 'public, max-age=3600' } })
@@ -248,7 +253,7 @@ test('a document is kept as its headers say, between five minutes and a day; twe
   for (const [control, short, long] of [
     ['no-store', 299, 2],
     ['max-age=1', 299, 2],
-    ['max-age=99999999', 86_399, 2],
+    ['max-age=99999999', 3599, 2],
   ] as const) {
     later(100_000)
     asked.answer = { headers: { 'cache-control': control } }
@@ -280,6 +285,102 @@ test('one that could not be had is not asked for again at once, and goes on wher
   assert.equal(await isKnown(workspace), false)
 })
 
+test('a document that changes or goes is no longer gone by within the hour that it may be kept, on every node', async () => {
+  later(100_000)
+  const workspace = await workspaceWith()
+  const { config, clock } = lido.services
+  const silent = openLog({ level: 'silent' })
+  const other = await start({ ...config, port: await freePort(), publicUrl: lido.url }, { clock, log: silent })
+  other.services.fetch = (url, init) => lido.services.fetch(url, init)
+  const there: TestWorkspace = { ...workspace, issuer: workspace.issuer.replace(lido.url, urlOf(other)) }
+  const asks = async ({ issuer }: TestWorkspace, redirect_uri = back) => {
+    const challenge = { code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', code_challenge_method: 'S256' }
+    const params = { client_id: at, redirect_uri, response_type: 'code', scope: 'openid', ...challenge }
+    return (await ask(`${issuer}/authorize?${new URLSearchParams(params)}`)).status
+  }
+  try {
+    const day = { 'cache-control': 'max-age=86400' }
+    const asked = site({ headers: day })
+    assert.deepEqual([await asks(workspace), await asks(there)], [303, 303])
+    assert.equal(asked.times, 2)
+    later(1800)
+    const moved = `${back}/new`
+    asked.answer = { headers: day, body: { ...said, redirect_uris: [moved] } }
+    assert.equal(await asks(there), 303)
+    later(1801)
+    for (const node of [workspace, there])
+      assert.deepEqual([await asks(node), await asks(node, moved)], [400, 303], node.issuer)
+    for (const status of [404, 410]) {
+      later(3601)
+      asked.answer = { status }
+      assert.deepEqual([await asks(workspace, moved), await asks(there, moved)], [400, 400], String(status))
+      later(61)
+      asked.answer = { headers: day, body: { ...said, redirect_uris: [moved] } }
+      assert.deepEqual([await asks(workspace, moved), await asks(there, moved)], [303, 303])
+    }
+  } finally {
+    await other.stop()
+  }
+})
+
+test('nobody keeps a document that is gone in force by using up what may be fetched', async () => {
+  later(100_000)
+  const workspace = await workspaceWith()
+  const asked = site()
+  assert.equal(await isKnown(workspace), true)
+  const elsewhere = (n: number) => ({ client_id: `https://elsewhere.example.org/${n}` })
+  const flood = Array.from({ length: 70 }, (_, n) =>
+    ask(`${workspace.issuer}/authorize?${new URLSearchParams(elsewhere(n))}`),
+  )
+  await Promise.all(flood)
+  later(301)
+  asked.answer = { status: 410 }
+  assert.equal(await isKnown(workspace), false)
+})
+
+test('a node keeps a thousand documents, and what is no document of a client for a minute', async () => {
+  let fetched: string[] = []
+  const fetch: Fetch = async (url) => {
+    fetched.push(url)
+    const text = JSON.stringify({ client_id: url.replace('/other/', '/else/') })
+    return { status: 200, headers: { 'content-type': 'application/json' }, text: () => text, json: () => undefined }
+  }
+  const find = openClientDocuments({ fetch, clock: lido.services.clock })
+  const ids = Array.from({ length: 1001 }, (_, n) => `https://app.example.org/${n}`)
+  for (const id of ids) assert.ok(await find(id, async () => true))
+  fetched = []
+  await find(ids[1000] ?? '', async () => true)
+  await find(ids[0] ?? '', async () => true)
+  assert.deepEqual(fetched, [ids[0]])
+  const odd = 'https://app.example.org/other/1'
+  assert.equal(await find(odd, async () => true), undefined)
+  later(61)
+  assert.equal(await find(odd, async () => false), undefined)
+  await find(odd, async () => true)
+  assert.deepEqual(fetched, [ids[0], odd, odd])
+})
+
+test('documents take no more room than there is, also while their sites do not answer', async () => {
+  const more = 'x'.repeat(63_000)
+  let broken = false
+  const fetch: Fetch = async (url) => {
+    if (broken) throw new Error('A request to another server failed')
+    const text = JSON.stringify({ client_id: url, more })
+    return { status: 200, headers: { 'content-type': 'application/json' }, text: () => text, json: () => undefined }
+  }
+  const find = openClientDocuments({ fetch, clock: lido.services.clock })
+  const ids = (part: string) => Array.from({ length: 260 }, (_, n) => `https://${part}.example.org/${n}`)
+  for (const id of ids('a')) assert.ok(await find(id, async () => true))
+  later(3601)
+  broken = true
+  for (const id of ids('a')) assert.ok(await find(id, async () => false))
+  broken = false
+  for (const id of ids('b')) assert.ok(await find(id, async () => true))
+  broken = true
+  const left = await Promise.all(ids('a').map((id) => find(id, async () => false)))
+  assert(left.filter(Boolean).length < 10)
+})
+
 test('nobody has documents fetched at will', async () => {
   later(100_000)
   const workspace = await workspaceWith()
@@ -293,12 +394,14 @@ test('nobody has documents fetched at will', async () => {
   assert.equal(fetched.length, 60)
 })
 
-test('a client with keys in its document signs its assertions, and refreshes within its consent', async () => {
+test('a client with keys in its document signs its assertions, and refreshes within its consent until it is withdrawn', async () => {
   later(100_000)
   const workspace = await workspaceWith()
   const { privateKey, publicKey } = await generateKeyPair('ES256')
   const keys = { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [await exportJWK(publicKey)] } }
-  site({ body: { ...said, ...keys, grant_types: ['authorization_code', 'refresh_token', 'urn:unknown'] } })
+  const asked = site({
+    body: { ...said, ...keys, grant_types: ['authorization_code', 'refresh_token', 'urn:unknown'] },
+  })
   const assertion = () =>
     new SignJWT({ jti: crypto.randomUUID() })
       .setProtectedHeader({ alg: 'ES256' })
@@ -323,6 +426,11 @@ test('a client with keys in its document signs its assertions, and refreshes wit
   assert.equal(without.body.error, 'invalid_client')
   const again = await refresh(workspace.issuer, String(answer.body.refresh_token), await authenticated())
   assert.equal(again.status, 200, again.text)
+  // Once the site has withdrawn it, nothing is refreshed any more.
+  later(301)
+  asked.answer = { status: 410 }
+  const gone = await refresh(workspace.issuer, String(again.body.refresh_token), await authenticated())
+  assert.equal(gone.body.error, 'invalid_client')
 })
 
 test('an operator switches off what a document brought', async () => {

@@ -9,13 +9,20 @@ import { isStorable } from '../platform/storable.ts'
 /** The most bytes of a document. */
 const maxBytes = 65_536
 
-/** How long a document is kept, in seconds, whatever its headers say; and one that could not be had, or was none. */
-const kept = { least: 300, most: 86_400, failed: 60 }
+/**
+ * How long a document is kept, in seconds, whatever its headers say; one that could not be had, or was none; and one whose
+ * site does not answer any more.
+ */
+const kept = { least: 300, most: 3600, failed: 60, unanswered: 86_400 }
+
+/** How many documents a node keeps, and how many characters of them. */
+const room = { max: 1000, maxSize: 16_777_216 }
 
 /** A document that an application has about itself at its address (draft-ietf-oauth-client-id-metadata-document). */
 interface Document {
   fetchedAt: Date
-  said: Record<string, unknown>
+  /** As it came: read, the worst of them would take twenty times as much memory. */
+  text: string
 }
 
 /** Documents of clients by their addresses; `mayFetch` is asked before somebody else's server is. */
@@ -26,17 +33,20 @@ interface Kept {
   document: Document | undefined
 }
 
-/** Opens what this node keeps of clients' documents; of twenty who ask for one at once, one fetches it. */
+/**
+ * Opens what this node keeps of clients' documents, as every HTTP cache does by itself: no node goes by one for longer
+ * than it is good. Of twenty who ask for one at once, one fetches it.
+ */
 export const openClientDocuments = (services: { fetch: Fetch; clock: Clock }): ClientDocuments => {
   const { clock } = services
-  const known = new LRUCache<string, Kept>({ max: 1000 })
+  const known = new LRUCache<string, Kept>({ ...room, sizeCalculation: sizeOf })
   const under = new Map<string, Promise<Document | undefined>>()
   const renew = async (id: string, before: Document | undefined): Promise<Document | undefined> => {
     const at = clock.now()
-    const { said, seconds, gone } = await read(services.fetch, id, at)
-    const young = before && at.getTime() - before.fetchedAt.getTime() < kept.most * 1000
+    const { text, seconds, gone } = await read(services.fetch, id, at)
+    const young = before && at.getTime() - before.fetchedAt.getTime() < kept.unanswered * 1000
     // A site that does not answer for a moment takes nobody's sign-in away; one that says otherwise does.
-    const document = said ? { fetchedAt: at, said } : young && !gone ? before : undefined
+    const document = text ? { fetchedAt: at, text } : young && !gone ? before : undefined
     known.set(id, { until: at.getTime() + seconds * 1000, document })
     return document
   }
@@ -50,7 +60,8 @@ export const openClientDocuments = (services: { fetch: Fetch; clock: Clock }): C
     const waiting = under.get(id)
     if (waiting) return waiting
     const before = known.get(id)?.document
-    if (!(await mayFetch())) return before
+    // One that is known is asked for again whoever asks: nobody keeps it in force by using their fetches up.
+    if (!before && !(await mayFetch())) return undefined
     // Somebody else may have fetched it meanwhile.
     const since = fresh(id)
     if (since) return since.document
@@ -60,23 +71,28 @@ export const openClientDocuments = (services: { fetch: Fetch; clock: Clock }): C
   }
 }
 
+const sizeOf = ({ document }: Kept, id: string): number => id.length + (document?.text.length ?? 0)
+
 interface Read {
-  said: Record<string, unknown> | undefined
+  text: string | undefined
   seconds: number
   /** Whether the site has answered, with something that is no such document. */
   gone: boolean
 }
 
 const read = async (fetch: Fetch, id: string, at: Date): Promise<Read> => {
+  const none = { text: undefined, seconds: kept.failed }
   try {
     const reply = await fetch(id, { headers: { Accept: 'application/json' }, timeoutMs: 3_000, maxBytes })
     const gone = reply.status < 500 && reply.status !== 429
     const isJson = /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(reply.headers['content-type'] ?? '')
-    if (reply.status !== 200 || !isJson) return { said: undefined, seconds: kept.failed, gone }
-    const said = objectIn(reply.text())
-    return { said, seconds: said ? freshFor(reply.headers, at) : kept.failed, gone: true }
+    if (reply.status !== 200 || !isJson) return { ...none, gone }
+    const text = reply.text()
+    // Whatever else is there is not about a client, and is nobody's to have fetched again and again.
+    if (objectIn(text)?.client_id !== id) return { ...none, gone: true }
+    return { text, seconds: freshFor(reply.headers, at), gone: true }
   } catch {
-    return { said: undefined, seconds: kept.failed, gone: false }
+    return { ...none, gone: false }
   }
 }
 
@@ -123,10 +139,11 @@ export const takesDocument = (
  */
 export const clientFrom = (
   id: string,
-  { said, fetchedAt }: Document,
+  { text, fetchedAt }: Document,
   policy: RegistrationPolicy,
 ): Client | undefined => {
-  if (said.client_id !== id || 'client_secret' in said || 'client_secret_expires_at' in said) return undefined
+  const said = objectIn(text) ?? {}
+  if ('client_secret' in said || 'client_secret_expires_at' in said) return undefined
   const { origin } = new URL(id)
   const method = said.token_endpoint_auth_method ?? 'none'
   if (method !== 'none' && method !== 'private_key_jwt') return undefined

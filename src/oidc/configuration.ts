@@ -16,6 +16,7 @@ import { claimsOfScopes, mappedNames } from './claims.ts'
 import { isFirstParty } from './clients.ts'
 import { loadGrant } from './consent.ts'
 import { type Configuration, errors, type KoaContextWithOIDC } from './engine.ts'
+import { engineKeys } from './engine-keys.ts'
 import { nobodyOf } from './features/ciba.ts'
 import { featuresOf } from './features/index.ts'
 import { engineFetch } from './fetch.ts'
@@ -24,6 +25,7 @@ import { pairwise } from './pairwise.ts'
 import { promptsOf, promptValues } from './prompts.ts'
 import { registrationTold } from './registration.ts'
 import { seenHere } from './seen.ts'
+import { hintedPerson } from './subject-reference.ts'
 import type { Wiring } from './wiring.ts'
 
 /** The engine's configuration for a workspace: only what is switched on, so that discovery tells the truth. */
@@ -32,7 +34,7 @@ export const configurationOf = (wiring: Wiring): Configuration => {
   const { lifetimes } = workspace.settings
   return {
     ...(adapter ? { adapter } : {}),
-    jwks: keys.jwks as NonNullable<Configuration['jwks']>,
+    jwks: engineKeys(keys),
     cookies: cookiesOf(services, workspace),
     routes,
     claims: { ...claimsOfScopes, profile: [...(claimsOfScopes.profile ?? []), ...mappedNames(workspace.connections)] },
@@ -65,13 +67,15 @@ export const configurationOf = (wiring: Wiring): Configuration => {
         'require_pkce',
         'profile',
         'registered_by',
+        'id_token_claims',
         ...ownSettings,
       ],
     },
     extraParams: { idp_hint: lookOver },
     features: featuresOf(wiring),
-    extraTokenClaims: async (ctx, token) => withCarried(token, await toldFor(services, ctx, token)),
-    findAccount: async (ctx, sub) => nobodyOf(ctx, sub) ?? findAccount(wiring, ctx, sub),
+    extraTokenClaims: async (ctx, token) => withCarried(token, await toldFor(wiring, ctx, token)),
+    findAccount: async (ctx, sub) =>
+      nobodyOf(ctx, sub) ?? findAccount(wiring, ctx, hintedPerson(services.keyring, workspace, ctx, sub)),
     loadExistingGrant: (ctx) => loadGrant(services, workspace, ctx),
     interactions: { policy: promptsOf(workspace), url: (_ctx, { uid }) => `${pathOf(workspace)}/signin/${uid}` },
     issueRefreshToken: async (_ctx, client, source) =>

@@ -2,7 +2,9 @@ import * as consents from '../directory/consents.ts'
 import type { Workspace } from '../directory/workspaces.ts'
 import { sha256 } from '../platform/secrets.ts'
 import type { Services } from '../services.ts'
+import { keepLearnt } from './contexts.ts'
 import type { KoaContextWithOIDC } from './engine.ts'
+import { claimsCarried, claimsRequested } from './requested-claims.ts'
 import { keepSaid } from './said.ts'
 
 type Grant = InstanceType<KoaContextWithOIDC['oidc']['provider']['Grant']>
@@ -18,14 +20,15 @@ export const loadGrant = async (
 ): Promise<Grant | undefined> => {
   const { provider, client, session, result, account } = ctx.oidc
   if (!client || !session || !account) return undefined
+  keepLearnt({ services, workspace }, ctx)
   const id = (result?.consent as { grantId?: string } | undefined)?.grantId ?? session.grantIdFor(client.clientId)
   const known = id ? await provider.Grant.find(id) : undefined
   const usable = known?.accountId === account.accountId ? known : undefined
   if (client.first_party === true) return keepSaid(ctx, await grantAll(ctx, usable ?? newGrant(ctx)))
-  if (usable) return keepSaid(ctx, usable)
+  if (usable) return keepSaid(ctx, await grantCarried(workspace, ctx, usable))
   const about = { workspaceId: workspace.id, clientId: client.clientId, userId: account.accountId }
   const agreed = await consents.find(services.db, about, shownOf(client.clientName, client.redirectUris))
-  return agreed && keepSaid(ctx, await grantAgreed(ctx, newGrant(ctx), agreed))
+  return agreed && keepSaid(ctx, await grantAgreed(workspace, ctx, agreed))
 }
 
 const newGrant = (ctx: KoaContextWithOIDC): Grant =>
@@ -48,14 +51,33 @@ const grantAll = async (ctx: KoaContextWithOIDC, grant: Grant): Promise<Grant> =
 }
 
 /** What was agreed to before, of what is asked for at resources now. */
-const grantAgreed = async (ctx: KoaContextWithOIDC, grant: Grant, agreed: consents.Agreed): Promise<Grant> => {
+const grantAgreed = async (workspace: Workspace, ctx: KoaContextWithOIDC, agreed: consents.Agreed): Promise<Grant> => {
+  const grant = newGrant(ctx)
   grant.addOIDCScope(agreed.scopes.join(' '))
+  const claims = [...agreed.claims, ...carriedIn(workspace, ctx, grant)]
+  if (claims.length > 0) grant.addOIDCClaims(claims)
   for (const indicator of Object.keys(ctx.oidc.resourceServers ?? {})) {
     const scopes = agreed.resources[indicator] ?? []
     if (scopes.length > 0) grant.addResourceScope(indicator, scopes.join(' '))
   }
   await grant.save()
   return grant
+}
+
+/** What is asked for claim by claim and comes with scopes that were agreed to: nobody is asked for it again. */
+const grantCarried = async (workspace: Workspace, ctx: KoaContextWithOIDC, grant: Grant): Promise<Grant> => {
+  const known = new Set(grant.getOIDCClaims())
+  const more = carriedIn(workspace, ctx, grant).filter((name) => !known.has(name))
+  if (more.length === 0) return grant
+  grant.addOIDCClaims(more)
+  await grant.save()
+  return grant
+}
+
+const carriedIn = (workspace: Workspace, { oidc }: KoaContextWithOIDC, grant: Grant): string[] => {
+  const asked = claimsRequested(oidc.params)
+  const carried = asked.length > 0 ? claimsCarried(workspace, grant.getOIDCScope().split(' ')) : new Set<string>()
+  return asked.filter((name) => carried.has(name))
 }
 
 /** As whom a client was shown: who calls itself something else, or is reached at another site, is somebody else. */

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type TestLido, testLido } from '../testing.ts'
 import {
+  anotherNode,
   ask,
   callback,
+  eventually,
   makePool,
   makeWorkspace,
   payloadOf,
@@ -24,6 +26,9 @@ interface Discovered {
   claims_supported: string[]
   id_token_signing_alg_values_supported: string[]
 }
+
+const wrapping = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A256KW']
+const encrypting = ['A256GCM', 'A128GCM', 'A256CBC-HS512', 'A128CBC-HS256']
 
 let lido: TestLido
 let workspace: TestWorkspace
@@ -57,28 +62,19 @@ test('discovery lists what there is, at the addresses that clients may rely on',
     backchannel_logout_supported: true,
     prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
     authorization_response_iss_parameter_supported: true,
-    backchannel_authentication_endpoint: `${issuer}/backchannel`,
-    backchannel_authentication_request_signing_alg_values_supported: ['RS256', 'PS256', 'ES256', 'EdDSA'],
-    backchannel_token_delivery_modes_supported: ['poll', 'ping'],
-    backchannel_user_code_parameter_supported: false,
-    device_authorization_endpoint: `${issuer}/device_authorization`,
+    authorization_encryption_alg_values_supported: wrapping,
+    authorization_encryption_enc_values_supported: encrypting,
     authorization_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA', 'PS256'],
     claim_types_supported: ['normal'],
     claims_parameter_supported: true,
     code_challenge_methods_supported: ['S256'],
     dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'PS256', 'RS256'],
-    grant_types_supported: [
-      'authorization_code',
-      'refresh_token',
-      'client_credentials',
-      'urn:ietf:params:oauth:grant-type:device_code',
-      'urn:openid:params:grant-type:ciba',
-      'password',
-      'urn:ietf:params:oauth:grant-type:token-exchange',
-    ],
-    id_token_encryption_alg_values_supported: ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A256KW'],
-    id_token_encryption_enc_values_supported: ['A256GCM', 'A128GCM', 'A256CBC-HS512', 'A128CBC-HS256'],
+    grant_types_supported: ['authorization_code', 'refresh_token'],
+    id_token_encryption_alg_values_supported: wrapping,
+    id_token_encryption_enc_values_supported: encrypting,
     id_token_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA', 'PS256'],
+    introspection_encryption_alg_values_supported: wrapping,
+    introspection_encryption_enc_values_supported: encrypting,
     introspection_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA', 'PS256'],
     pushed_authorization_request_endpoint: `${issuer}/par`,
     request_object_signing_alg_values_supported: ['RS256', 'PS256', 'ES256', 'EdDSA'],
@@ -95,6 +91,8 @@ test('discovery lists what there is, at the addresses that clients may rely on',
       'client_secret_jwt',
     ],
     token_endpoint_auth_signing_alg_values_supported: ['RS256', 'PS256', 'ES256', 'EdDSA', 'HS256'],
+    userinfo_encryption_alg_values_supported: wrapping,
+    userinfo_encryption_enc_values_supported: encrypting,
     userinfo_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA', 'PS256'],
     ui_locales_supported: ['en', 'de', 'fr', 'es', 'ja', 'ar'],
   })
@@ -234,4 +232,127 @@ test('a page of another origin may use the endpoints where the client is at home
   }
   const { headers } = await ask(`${workspace.issuer}/authorize`, { headers: { Origin: 'https://app.example' } })
   assert.equal(headers.get('Access-Control-Allow-Origin'), null)
+})
+
+const documentOf = async (issuer: string, name = 'openid-configuration') =>
+  (await ask(`${issuer}/.well-known/${name}`)).body as unknown as Discovered
+
+/** What of it depends on the clients of a workspace. */
+const dependent = (document: Discovered) =>
+  Object.fromEntries(
+    Object.entries(document).filter(([name]) =>
+      /^(grant_types|response_types)_supported$|^device_|^backchannel_(authentication|token|user)/.test(name),
+    ),
+  )
+
+const plain = { grant_types_supported: ['authorization_code'], response_types_supported: ['code'] }
+
+test('what only some clients use is listed as soon as there is one, on every node, and no longer than that', async () => {
+  const people = await makePool(lido, 'used')
+  const used = await makeWorkspace(lido, 'used', { pools: [people] })
+  const neighbour = await makeWorkspace(lido, 'unused', { pools: [people] })
+  const other = await anotherNode(lido)
+  const { issuer } = used
+  const everywhere = [issuer, other.issuer(used)]
+  const lists = async (wanted: Record<string, unknown>) =>
+    eventually(5_000, async () => {
+      for (const where of everywhere)
+        for (const name of ['openid-configuration', 'oauth-authorization-server'])
+          assert.deepEqual(dependent(await documentOf(where, name)), wanted, `${where} ${name}`)
+      const inserted = `${lido.url}/.well-known/oauth-authorization-server/w/used`
+      assert.deepEqual(dependent((await ask(inserted)).body as unknown as Discovered), wanted)
+    })
+  try {
+    await lists(plain)
+    await used.client('machine', {
+      grant_types: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+      token_endpoint_auth_method: 'client_secret_basic',
+      token_exchange: { resources: [], subjects: 'own', delegation: true },
+    })
+    const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+    await lists({ ...plain, grant_types_supported: ['authorization_code', 'client_credentials', exchange] })
+    const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code'
+    const ciba = 'urn:openid:params:grant-type:ciba'
+    await used.client('tv', { grant_types: [deviceCode, 'refresh_token'], redirect_uris: [] })
+    await used.client('till', {
+      grant_types: [ciba, 'password'],
+      token_endpoint_auth_method: 'client_secret_basic',
+      backchannel_token_delivery_mode: 'poll',
+    })
+    await used.client('certified', { response_types: ['code', 'code id_token'] })
+    await lists({
+      grant_types_supported: [
+        'authorization_code',
+        'implicit',
+        'refresh_token',
+        'client_credentials',
+        deviceCode,
+        ciba,
+        'password',
+        exchange,
+      ],
+      response_types_supported: ['code', 'code id_token'],
+      device_authorization_endpoint: `${issuer}/device_authorization`,
+      backchannel_authentication_endpoint: `${issuer}/backchannel`,
+      backchannel_authentication_request_signing_alg_values_supported: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+      backchannel_token_delivery_modes_supported: ['poll'],
+      backchannel_user_code_parameter_supported: false,
+    })
+    const { db } = lido.services
+    await db.updateTable('clients').set({ status: 'inactive' }).where('workspaceId', '=', used.id).execute()
+    await lists(plain)
+    assert.deepEqual(dependent(await documentOf(neighbour.issuer)), plain)
+  } finally {
+    await other.stop()
+  }
+})
+
+test('the same is told however its address is spelt, and to whoever asks for the head alone', async () => {
+  const people = await makePool(lido, 'spelt')
+  const { issuer } = await makeWorkspace(lido, 'spelt', { pools: [people] })
+  const at = `${issuer}/.well-known/openid-configuration`
+  const length = String(JSON.stringify(await documentOf(issuer)).length)
+  for (const address of [`${at}/`, at.replace('openid', 'OpenID')]) {
+    const { body } = await ask(address)
+    assert.deepEqual(dependent(body as unknown as Discovered), plain, address)
+  }
+  const head = await fetch(at, { method: 'HEAD' })
+  assert.equal(head.headers.get('content-length'), length)
+  const keys = await fetch(`${issuer}/jwks/`)
+  assert.match(keys.headers.get('content-type') ?? '', /^application\/jwk-set\+json/)
+})
+
+test('what applications may register as is listed before the first one has', async () => {
+  const people = await makePool(lido, 'registering')
+  const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code' as const
+  const grant_types = ['authorization_code' as const, deviceCode]
+  for (const [slug, registration, isOpen] of [
+    ['by-token', { mode: 'token' as const, grant_types }, true],
+    ['open', { mode: 'open' as const, grant_types }, true],
+    ['documents', { client_id_documents: 'on' as const, grant_types }, true],
+    ['shut', { grant_types }, false],
+  ] as const) {
+    const where = await makeWorkspace(lido, slug, { pools: [people], settings: { registration } })
+    const open = {
+      ...plain,
+      grant_types_supported: ['authorization_code', deviceCode],
+      device_authorization_endpoint: `${where.issuer}/device_authorization`,
+    }
+    assert.deepEqual(dependent(await documentOf(where.issuer)), isOpen ? open : plain, slug)
+  }
+})
+
+test('discovery asks the database once for what its clients use, and sign-ins do not ask at all', async () => {
+  const people = await makePool(lido, 'asking')
+  const where = await makeWorkspace(lido, 'asking', { pools: [people] })
+  await where.client('spa')
+  await people.user('quick@example.org')
+  await tokensOf(lido, where, 'quick@example.org')
+  const looks = () => lido.statements.filter((text) => text.includes("'grantTypes' as what")).length
+  const before = looks()
+  await tokensOf(lido, where, 'quick@example.org')
+  assert.equal(looks(), before)
+  await Promise.all(Array.from({ length: 20 }, () => documentOf(where.issuer)))
+  await documentOf(where.issuer)
+  assert.equal(looks(), before + 1)
 })

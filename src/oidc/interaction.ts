@@ -9,6 +9,7 @@ import { wantedAcr } from './acr.ts'
 import { errors, type Provider } from './engine.ts'
 import { goesOn } from './prompts.ts'
 import type { Issuer } from './providers.ts'
+import { claimsRequested } from './requested-claims.ts'
 import { seeAccount, seenBy } from './seen.ts'
 
 /** What the engine waits for, in the browser that it asked in. */
@@ -85,14 +86,22 @@ export const finish = async (
   { provider }: Issuer,
   ctx: Context,
   { uid, prompt, sessionUserId }: Interaction,
-  signedIn: { user: User; amr: string[]; acr: string; at: Date; said?: string | undefined },
+  signedIn: {
+    user: User
+    amr: string[]
+    acr: string
+    at: Date
+    said?: string | undefined
+    learnt?: string | undefined
+  },
 ): Promise<string> => {
   const work = currentWork()
   if (work) seeAccount(seenBy(work), signedIn.user)
   const ts = Math.floor(signedIn.at.getTime() / 1000)
   const login = { accountId: signedIn.user.id, amr: signedIn.amr, acr: signedIn.acr, ts, remember: true }
-  const { said } = signedIn
-  const result = { [prompt.name]: {}, login, ...(said === undefined ? {} : { said }) }
+  const { said, learnt } = signedIn
+  const kept = { ...(said === undefined ? {} : { said }), ...(learnt === undefined ? {} : { learnt }) }
+  const result = { [prompt.name]: {}, login, ...kept }
   const destination = await provider.interactionResult(ctx.req, ctx.res, result)
   if (sessionUserId && sessionUserId !== signedIn.user.id) await endSession(provider, ctx, uid)
   return destination
@@ -122,8 +131,8 @@ export const agree = async (
   const accountId = interaction.sessionUserId ?? ''
   const grant = known ?? new provider.Grant({ accountId, clientId: interaction.clientId })
   if (scopes.length > 0) grant.addOIDCScope(scopes.join(' '))
-  const { missingOIDCClaims } = interaction.prompt.details
-  if (Array.isArray(missingOIDCClaims)) grant.addOIDCClaims(missingOIDCClaims)
+  const claims = claimsRequested(interaction.params)
+  if (claims.length > 0) grant.addOIDCClaims(claims)
   for (const [indicator, wanted] of Object.entries(atResources(interaction)))
     grant.addResourceScope(indicator, wanted.join(' '))
   return provider.interactionResult(

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { system } from '../directory/audit.ts'
 import type * as workspaces from '../directory/workspaces.ts'
 import { fixedClock } from '../platform/clock.ts'
@@ -175,9 +176,10 @@ test('keys in files sign in the order of their names, and are the operator’s t
   await writeFile(join(own, 'b.pem'), pem())
   await writeFile(join(own, 'ed.jwk'), JSON.stringify({ ...ed, kid: 'my-ed' }))
   await lido.services.db.updateTable('workspaces').set({ name: 'Files' }).where('id', '=', workspace.id).execute()
+  const before = (await listed(workspace)).flatMap(({ id, alg }) => (alg === 'RS256' || alg === 'EdDSA' ? id : []))
   const kids = await eventually(5000, async () => {
     const all = await published(workspace)
-    assert(all.includes('my-ed') && all.length === 3)
+    assert(all.includes('my-ed') && all.length === 3 + before.length)
     return all
   })
   const first = await kidThatSigns(workspace)
@@ -187,9 +189,48 @@ test('keys in files sign in the order of their names, and are the operator’s t
   const second = await kidThatSigns(workspace)
   assert.notEqual(second, first)
   assert.deepEqual(await published(workspace), kids)
+  assert(!before.includes(first) && !before.includes(second))
   clock.advance(days(100))
   await keyChanges.tend(lido.services)
   assert.equal((await eventsOf(workspace, 'keys.rotated')).length, 0)
+})
+
+test('what was signed by keys of the database stays good for a day when files take over, and they come back without them', async () => {
+  const workspace = await aWorkspace()
+  const signed = (await tokensOf(lido, workspace, email)).id
+  const known = () =>
+    jwtVerify(signed, createRemoteJWKSet(new URL(`${workspace.issuer}/jwks`)), { currentDate: new Date() })
+  const first = String(headerOf(signed).kid)
+  await mkdir(join(folder, workspace.slug))
+  await writeFile(join(folder, workspace.slug, 'a.pem'), pem())
+  await lido.services.db.updateTable('workspaces').set({ name: 'Files' }).where('id', '=', workspace.id).execute()
+  const second = await eventually(5000, async () => {
+    const kid = await kidThatSigns(workspace)
+    assert.notEqual(kid, first)
+    return kid
+  })
+  assert.deepEqual(await published(workspace), [first, second].sort())
+  await known()
+  await keyChanges.tend(lido.services)
+  assert((await listed(workspace)).every(({ state }) => state === 'published'))
+  await known()
+  clock.advance(minutes(24 * 60 + 16))
+  assert.deepEqual(await published(workspace), [second])
+  await keyChanges.tend(lido.services)
+  const change = { keyring: lido.services.keyring, at: clock.now(), workspaceId: workspace.id, by: system }
+  await lido.services.db.transaction().execute((trx) => keyChanges.adjust(trx, change, ['RS256', 'ES256']))
+  assert.equal((await listed(workspace)).length, 0)
+
+  await rm(join(folder, workspace.slug), { recursive: true })
+  await keyChanges.tend(lido.services)
+  clock.advance(minutes(6))
+  assert.deepEqual((await listed(workspace)).map(({ alg, state }) => `${alg} ${state}`).sort(), [
+    'ES256 signing',
+    'EdDSA signing',
+    'PS256 signing',
+    'RS256 signing',
+  ])
+  assert.notEqual(await kidThatSigns(workspace), second)
 })
 
 test('the set of keys may be kept for less time than a new key waits, and is asked for again by its tag', async () => {

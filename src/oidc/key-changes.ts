@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
 import * as audit from '../directory/audit.ts'
-import { type Algorithm, keySettings } from '../directory/key-settings.ts'
+import { type Algorithm, algorithms, keySettings } from '../directory/key-settings.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Services } from '../services.ts'
 import { listFolders } from './key-files.ts'
@@ -11,20 +11,68 @@ import * as keys from './keys.ts'
 const most = 100
 
 /**
- * Changes over what has signed for as long as its workspace allows, and deletes what is withdrawn. Every node calls it;
- * of those that come at once one does it.
+ * Changes over what has signed for as long as its workspace allows, ends what keys in a folder have taken the place of,
+ * and deletes what is withdrawn. Every node calls it; of those that come at once one does it.
  */
-export const tend = async (services: Pick<Services, 'db' | 'keyring' | 'clock' | 'config'>): Promise<void> => {
+export const tend = async (services: Tools): Promise<void> => {
   const { db, keyring, clock, config } = services
   const at = clock.now()
+  const folders = await listFolders(config)
   await db.deleteFrom('signingKeys').where('publishedUntil', '<=', at).execute()
-  for (const { id } of await listDue(db, at, await listFolders(config))) {
+  await settleFolders(services, folders)
+  for (const { id } of await listDue(db, at, folders)) {
     await db.transaction().execute(async (trx) => {
       if (!(await hold(trx, id))) return
       await keys.replace(trx, { keyring, at, workspaceId: id, by: audit.system }, await listDueOf(trx, at, id))
     })
   }
 }
+
+type Tools = Pick<Services, 'db' | 'keyring' | 'clock' | 'config'>
+
+/**
+ * Lets the keys that workspaces with a folder have in the database sign no more, and makes new ones for workspaces that
+ * had a folder and have none now.
+ */
+export const settleFolders = async (services: Tools, folders: readonly string[]): Promise<void> => {
+  const { db, keyring, clock } = services
+  const at = clock.now()
+  for (const { id } of await listLeft(db, folders))
+    await db.transaction().execute(async (trx) => {
+      if (await hold(trx, id)) await keys.end(trx, id, at, algorithms)
+    })
+  for (const { id, settings } of await listBare(db, folders)) {
+    const wanted = keySettings.parse(settings.keys ?? {}).algorithms
+    await db.transaction().execute(async (trx) => {
+      await keys.lock(trx, id)
+      if ((await keys.listUnending(trx, id)).length === 0) await keys.insert(trx, keyring, id, at, wanted)
+    })
+  }
+}
+
+/** Workspaces with a folder whose keys in the database nothing ends yet. */
+const listLeft = (db: Db, folders: readonly string[]): Promise<{ id: string }[]> =>
+  db
+    .selectFrom('workspaces')
+    .select('id')
+    .where(sql<boolean>`slug = any(${folders}::text[])`)
+    .where(
+      sql<boolean>`exists (select from signing_keys k where k.workspace_id = workspaces.id and k.signs_until is null)`,
+    )
+    .limit(most)
+    .execute()
+
+/** Workspaces without a folder that no key in the database signs for beyond some time. */
+const listBare = (db: Db, folders: readonly string[]) =>
+  db
+    .selectFrom('workspaces')
+    .select(['id', 'settings'])
+    .where(sql<boolean>`not slug = any(${folders}::text[])`)
+    .where(
+      sql<boolean>`not exists (select from signing_keys k where k.workspace_id = workspaces.id and k.signs_until is null)`,
+    )
+    .limit(most)
+    .execute()
 
 const isDue = (
   at: Date,
@@ -72,10 +120,11 @@ export const revoke = (db: Db, change: keys.Change, kid: string): Promise<void> 
       .where('workspaceId', '=', workspaceId)
       .where('id', '=', kid)
       .where((eb) => eb.or([eb('publishedUntil', 'is', null), eb('publishedUntil', '>', at)]))
-      .returning('alg')
+      .returning(['alg', 'signsUntil'])
       .executeTakeFirst()
     if (!key) return refuseUnknown(trx, workspaceId, kid)
-    await cover(trx, change, key)
+    // One that had ceased to sign before leaves no gap: a newer one signs, or a folder.
+    if (key.signsUntil && key.signsUntil >= at) await cover(trx, change, key)
     await audit.record(trx, at, { workspaceId }, { type: 'keys.revoked', data: { by, kid, algorithm: key.alg } })
   })
 
@@ -115,11 +164,15 @@ const advance = (trx: Db, workspaceId: string, id: string, signsFrom: Date): Pro
     .where('id', '=', id)
     .execute()
 
-/** Makes keys of the algorithms that a workspace has come to, and ends those of what it has dropped. In a transaction. */
+/**
+ * Makes keys of the algorithms that a workspace has come to, and ends those of what it has dropped; nothing where it signs
+ * by keys in a folder, which have ended all of them. In a transaction.
+ */
 export const adjust = async (trx: Db, change: keys.Change, wanted: readonly Algorithm[]): Promise<void> => {
   const { keyring, at, workspaceId } = change
   await keys.lock(trx, workspaceId)
   const kept = await keys.listUnending(trx, workspaceId)
+  if (kept.length === 0) return
   await keys.end(
     trx,
     workspaceId,

@@ -1,12 +1,12 @@
-import { generateKeyPair, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { generateKeyPair, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
-import { importJWK, type JWK, type JWTPayload, SignJWT } from 'jose'
 import { sql } from 'kysely'
 import type { Db } from '../db/connect.ts'
 import * as audit from '../directory/audit.ts'
 import { type Algorithm, algorithms, keySettings } from '../directory/key-settings.ts'
 import { Problem } from '../platform/problem.ts'
 import { type Keyring, randomToken } from '../platform/secrets.ts'
+import { keyHere, publicPart, type SigningKey, type SigningKeys } from './signing-keys.ts'
 
 /** For so long a new key is published before it signs, and an old one after it stopped: JWKS caches must learn. */
 const overlapSeconds = 900
@@ -14,12 +14,6 @@ const longestTokenSeconds = 86_400
 
 /** Until when a key stays published that signs no more from a time on: the last token that it signed has ended then. */
 const publishedAfter = (signsUntil: Date): Date => later(signsUntil, longestTokenSeconds + overlapSeconds)
-
-/** A workspace's keys as the engine takes them, those that sign now first; `changesAt` is when that order changes. */
-export interface SigningKeys {
-  jwks: { keys: JsonWebKey[] }
-  changesAt: Date | undefined
-}
 
 /** Makes the first keys of a workspace, one an algorithm; they sign at once. */
 export const generate = async (
@@ -176,22 +170,28 @@ export const load = async (db: Db, keyring: Keyring, at: Date, workspaceId: stri
   const ended = rows.filter(({ signsFrom, signsUntil }) => signsFrom <= at && signsUntil !== null && signsUntil <= at)
   const signing = rows.filter((row) => !coming.includes(row) && !ended.includes(row))
   const keys = [...signing, ...ended, ...coming].map(({ id, privateSealed }) =>
-    JSON.parse(keyring.open(privateSealed, contextOf(workspaceId, id))),
+    keyHere(JSON.parse(keyring.open(privateSealed, contextOf(workspaceId, id)))),
   )
   const changes = [
     ...coming.map(({ signsFrom }) => signsFrom),
     ...rows.flatMap(({ publishedUntil }) => publishedUntil ?? []),
   ]
   const changesAt = changes.toSorted((one, other) => one.getTime() - other.getTime())[0]
-  return { jwks: { keys }, changesAt }
+  return { keys, changesAt }
 }
 
-/** Signs claims by the RS256 key that signs now, as a token of the type `typ`. */
-export const sign = async ({ jwks }: SigningKeys, typ: string, claims: JWTPayload): Promise<string> => {
-  const jwk = jwks.keys.find(({ alg }) => alg === 'RS256')
-  if (!jwk?.kid) throw new Error('There is no RS256 key to sign by')
-  const header = { alg: 'RS256', kid: String(jwk.kid), typ }
-  return new SignJWT(claims).setProtectedHeader(header).sign(await importJWK(jwk as JWK, 'RS256'))
+/** The keys that are published now, for checking what they signed: of a workspace that signs by others. */
+export const loadPublic = async (db: Db, at: Date, workspaceId: string): Promise<SigningKey[]> => {
+  const rows = await db
+    .selectFrom('signingKeys')
+    .select(['id', 'alg', 'publicJwk'])
+    .where('workspaceId', '=', workspaceId)
+    .where('signsFrom', '<=', at)
+    .where((eb) => eb.or([eb('publishedUntil', 'is', null), eb('publishedUntil', '>', at)]))
+    .orderBy('signsFrom', 'desc')
+    .execute()
+  const sign = () => Promise.reject(new Error('This key signs no more'))
+  return rows.map(({ id, alg, publicJwk }) => ({ is: 'far', kid: id, alg, publicJwk, sign }))
 }
 
 /** How a workspace's published keys fare under the secrets of now. */
@@ -205,14 +205,19 @@ export interface KeyHealth {
   older: number
 }
 
-/** Tries to open every key that is published now, of every workspace; `newest` is a keyring of the newest secret alone. */
+/**
+ * Tries to open every key that is published now, of every workspace whose keys are not elsewhere; `newest` is a keyring of
+ * the newest secret alone.
+ */
 export const examine = async (
   db: Db,
   { keyring, newest }: { keyring: Keyring; newest: Keyring },
   at: Date,
+  elsewhere: readonly string[],
 ): Promise<KeyHealth[]> => {
   const rows = await db
     .selectFrom('workspaces')
+    .where(sql<boolean>`not slug = any(${elsewhere}::text[])`)
     .leftJoin('signingKeys', (join) =>
       join
         .onRef('workspaceId', '=', 'workspaces.id')
@@ -279,19 +284,6 @@ const privateKey: Record<Algorithm, () => Promise<KeyObject>> = {
   ES256: async () => (await generatePair('ec', { namedCurve: 'P-256' })).privateKey,
   EdDSA: async () => (await generatePair('ed25519')).privateKey,
 }
-
-/** A key as everybody may know it. */
-export const publicPart = ({ kty, crv, x, y, n, e, kid, alg, use }: JsonWebKey) => ({
-  kty,
-  crv,
-  x,
-  y,
-  n,
-  e,
-  kid,
-  alg,
-  use,
-})
 
 const contextOf = (workspaceId: string, id: string) => `signing-key:${workspaceId}:${id}`
 

@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { sql } from 'kysely'
 import * as sessions from '../directory/sessions.ts'
+import * as changes from '../directory/user-changes.ts'
 import { findForUpdate } from '../directory/user-records.ts'
 import * as users from '../directory/users.ts'
 import { type TestLido, testLido } from '../testing.ts'
@@ -24,6 +25,7 @@ import {
   tokensOf,
 } from './fixtures-testing.ts'
 import * as keys from './keys.ts'
+import { sign } from './signing-keys.ts'
 
 /** What a client was told, and by which of its addresses. */
 interface Told {
@@ -159,7 +161,7 @@ const deleted = async (id: string): Promise<void> => {
   const { db, clock } = lido.services
   const user = await findForUpdate(db, people.id, id)
   assert(user)
-  await users.remove(db, clock.now(), user, { kind: 'system' })
+  await changes.remove(db, clock.now(), user, { kind: 'system' })
 }
 
 for (const [index, [what, end]] of endings.entries())
@@ -248,7 +250,7 @@ test('tries three times, and tells operators that a client could not be told', a
 const expired = async (token: string): Promise<string> => {
   const { db, keyring, clock } = lido.services
   const known = await keys.load(db, keyring, clock.now(), workspace.id)
-  return keys.sign(known, 'JWT', { ...payloadOf(token), iat: 1_600_000_000, exp: 1_600_003_600 })
+  return sign(known, 'JWT', { ...payloadOf(token), iat: 1_600_000_000, exp: 1_600_003_600 })
 }
 
 test('signs out without asking whoever comes with an ID token of this session, also an expired one', async () => {

@@ -1,7 +1,11 @@
 import type { Next } from 'koa'
+import { currentWork } from '../db/work.ts'
+import * as audit from '../directory/audit.ts'
 import type { Workspace } from '../directory/workspaces.ts'
-import type { KoaContextWithOIDC } from './engine.ts'
+import type { Services } from '../services.ts'
+import type { KoaContextWithOIDC, Provider } from './engine.ts'
 import { pairwise } from './pairwise.ts'
+import { seenBy } from './seen.ts'
 import type { EnginePages } from './wiring.ts'
 
 /**
@@ -46,10 +50,24 @@ export const endSession = async (ctx: KoaContextWithOIDC): Promise<void> => {
   const { adapter } = provider.Grant as unknown as { adapter: { destroy(id: string): Promise<void> } }
   await Promise.all(ending.map((id) => adapter.destroy(id)))
   await session.destroy()
+  provider.emit('end_session.success', ctx)
   const secure = provider.issuer.startsWith('https:')
   const options = { httpOnly: true, sameSite: 'lax', secure, overwrite: true, signed: false } as const
   ctx.cookies.set((provider as unknown as Named).cookieName('session'), null, options)
   goOn(ctx, leadingTo(ctx) ?? new URL(`${provider.issuer}/logout/success`))
+}
+
+/** Notes sessions that end by a logout, in the commit that ends them. */
+export const noteEnded = (provider: Provider, { clock }: Services, { id }: Workspace): void => {
+  provider.on('end_session.success', (ctx) => {
+    const { session, client } = ctx.oidc
+    const work = currentWork()
+    if (!work || !session?.accountId || !(session as { destroyed?: boolean }).destroyed) return
+    const userId = session.accountId
+    const poolId = seenBy(work).accounts.get(userId)?.poolId
+    const about = { workspaceId: id, poolId, userId, clientId: client?.clientId }
+    work.events.push(audit.event(clock.now(), about, { type: 'session.ended', data: {} }))
+  })
 }
 
 interface Authorization {

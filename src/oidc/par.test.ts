@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { UnsecuredJWT } from 'jose'
 import { sql } from 'kysely'
 import { openBrowser } from '../browser-testing.ts'
 import { sha256 } from '../platform/secrets.ts'
 import { type TestLido, testLido } from '../testing.ts'
-import { basic, callback, makePool, makeWorkspace, password, redeem, type TestWorkspace } from './fixtures-testing.ts'
+import {
+  basic,
+  callback,
+  makePool,
+  makeWorkspace,
+  password,
+  payloadOf,
+  redeem,
+  type TestWorkspace,
+} from './fixtures-testing.ts'
 import { makeSigner, push, twenty } from './signer-testing.ts'
 
 let lido: TestLido
@@ -153,6 +163,48 @@ test('a client that has to push is refused without, also what came in pieces', a
   const end = await finish(await visit(addressOf(uri, 'strict') + beside))
   assert.deepEqual([end.origin + end.pathname, end.searchParams.get('state')], [callback, 's1'])
 })
+
+test('a pushed request lasts as long as its workspace says, and a signed one no longer than it says itself', async () => {
+  const people = await makePool(lido, 'patient')
+  await people.user('pat@example.org')
+  const { jwks, request } = await makeSigner()
+  for (const [slug, pushed_request] of [
+    ['quick', 5],
+    ['slow', 600],
+  ] as const) {
+    const where = await makeWorkspace(lido, slug, { pools: [people], settings: { lifetimes: { pushed_request } } })
+    await where.client('spa')
+    await where.client('signing', { jwks: jwks as never })
+    const { body } = await push(where, { ...wanted, client_id: 'spa' })
+    assert.equal(body.expires_in, pushed_request)
+    const sign = (seconds: number) =>
+      request(where.issuer, 'signing', { ...wanted, exp: Math.floor(Date.now() / 1000) + seconds })
+    const long = await push(where, { client_id: 'signing', request: await sign(3000) })
+    assert.deepEqual([long.status, long.body.expires_in], [201, pushed_request], long.text)
+    const short = await push(where, { client_id: 'signing', request: await sign(40) })
+    assert(Number(short.body.expires_in) <= Math.min(40, pushed_request) && Number(short.body.expires_in) >= 5)
+    const halves = await push(where, { client_id: 'signing', request: await sign(40.5) })
+    assert(Number.isInteger(halves.body.expires_in), halves.text)
+    const uri = String(body.request_uri)
+    const later = await visit(addressOf(await aged(uri, 300), 'spa', where))
+    assert.equal(later.page.step, pushed_request > 300 ? 'identify' : 'problem')
+    const latest = await visit(addressOf(await aged(uri, 310), 'spa', where))
+    assert.equal(latest.page.step, 'problem')
+  }
+})
+
+/** As if a pushed request had come so many seconds earlier. */
+const aged = async (uri: string, seconds: number): Promise<string> => {
+  const { db } = lido.services
+  const id = sha256(uri.split(':').at(-1) ?? '')
+  const { payload } = await db.selectFrom('artifacts').select('payload').where('id', '=', id).executeTakeFirstOrThrow()
+  const { request, exp } = payload as { request: string; exp: number }
+  const said = payloadOf(request) as Record<'iat' | 'nbf' | 'exp', number>
+  const older = { iat: said.iat - seconds, nbf: said.nbf - seconds, exp: said.exp - seconds }
+  const aging = { ...payload, exp: exp - seconds, request: new UnsecuredJWT({ ...said, ...older }).encode() }
+  await sql`update artifacts set payload = ${JSON.stringify(aging)}::jsonb where id = ${id}`.execute(db)
+  return uri
+}
 
 test('nothing is fetched for a request by reference', async () => {
   const { jwks } = await makeSigner()

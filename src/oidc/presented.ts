@@ -1,8 +1,8 @@
-import { createLocalJWKSet, type JWK, type JWTPayload, jwtVerify } from 'jose'
+import { createLocalJWKSet, type JWTPayload, jwtVerify } from 'jose'
 import type { Clock } from '../platform/clock.ts'
 import type { KoaContextWithOIDC } from './engine.ts'
-import type { SigningKeys } from './keys.ts'
 import type { Bound } from './proofs.ts'
+import { publicSet, type SigningKeys } from './signing-keys.ts'
 
 /** An access token of this workspace that somebody shows for another one. */
 export interface Presented extends Bound {
@@ -72,7 +72,7 @@ const readJwt = async (
   clock: Clock,
   value: string,
 ): Promise<Presented | undefined> => {
-  const verified = await jwtVerify(value, createLocalJWKSet({ keys: keys.jwks.keys.map(publicOf) }), {
+  const verified = await jwtVerify(value, createLocalJWKSet(publicSet(keys)), {
     issuer,
     typ: 'at+jwt',
     algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'],
@@ -98,6 +98,3 @@ const presentedFrom = (payload: JWTPayload): Presented | undefined => {
     'x5t#S256': x5t,
   }
 }
-
-const publicOf = ({ kty, crv, x, y, n, e, kid, alg }: JWK): JWK =>
-  ({ kty, crv, x, y, n, e, kid, alg, use: 'sig' }) as JWK

@@ -238,16 +238,7 @@ test('no consent is given by a form without its token, or by somebody else', asy
   assert.equal((await browser.get(url)).status, 410)
 })
 
-test('claims of a person cannot be asked for one by one, which changes nothing', async () => {
-  const claims = JSON.stringify({ userinfo: { email: { essential: true } }, id_token: { email: null } })
-  const tokens = tokensFrom(await redeem(workspace.issuer, await signIn(lido, workspace, email, { claims })))
-  assert.deepEqual(Object.keys((await userinfo(workspace.issuer, tokens.access)).body).includes('email'), false)
-  assert.equal(payloadOf(tokens.id).sub, mike)
-  assert.equal(payloadOf(tokens.id).email, undefined)
-})
-
 test('a claim that says who has to sign in lets nobody else in', async () => {
   const claims = JSON.stringify({ id_token: { sub: { value: nina } } })
-  const { browser } = await signIn(lido, workspace, email, { claims })
-  assert.equal(browser.page.step, 'identify')
+  assert.equal(errorOf(await signIn(lido, workspace, email, { claims })), 'login_required')
 })

@@ -4,6 +4,7 @@ import { isAskedAlways, isFirstParty } from './clients.ts'
 import { interactionPolicy, type KoaContextWithOIDC } from './engine.ts'
 import { isForDevice } from './features/device.ts'
 import { ownSignIn } from './own-sign-in.ts'
+import { subCheck } from './requested-claims.ts'
 import { wasAsked } from './said.ts'
 
 const askOperator = 'post_authentication'
@@ -38,6 +39,9 @@ export const promptsOf = (workspace: Workspace) => {
   // One check of ours for every way to ask for an acr.
   for (const reason of ['essential_acr', 'essential_acrs']) login?.checks.remove(reason)
   login?.checks.add(acrCheck())
+  // The engine looks at one `value` alone, and asks for ever whoever cannot be that person.
+  login?.checks.remove('claims_id_token_sub_value')
+  login?.checks.add(subCheck(workspace))
   login?.checks.add(ownSignIn())
   // A session lets nobody past what the operator wants asked for each client: a script may let somebody into one of them.
   login?.checks.add(

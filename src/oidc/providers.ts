@@ -7,7 +7,8 @@ import { isConnectionFailure } from '../db/connect.ts'
 import { currentWork } from '../db/work.ts'
 import type { ActiveDomains } from '../directory/active-domains.ts'
 import { issuerOf, pathOf } from '../directory/address.ts'
-import { type Client, openSecrets } from '../directory/clients.ts'
+import { openSecrets } from '../directory/client-secrets.ts'
+import type { Client } from '../directory/clients.ts'
 import * as resources from '../directory/resources.ts'
 import { findBySlug, type Workspace } from '../directory/workspaces.ts'
 import { Problem } from '../platform/problem.ts'
@@ -17,9 +18,10 @@ import { openAdapter } from './adapter.ts'
 import { keepPace } from './awaited.ts'
 import { type TellOfLogout, tellByOutbox } from './backchannel.ts'
 import { pingByOutbox } from './ciba.ts'
-import { type ClientDocuments, clientFrom, openClientDocuments, takesDocument } from './client-documents.ts'
+import { type ClientDocuments, clientFrom, takesDocument } from './client-documents.ts'
 import { cachedClients, compareSecrets, engineClient, heldTo, keepClients, withResources } from './clients.ts'
 import { configurationOf } from './configuration.ts'
+import { endContexts } from './contexts.ts'
 import { documents } from './documents.ts'
 import { Provider } from './engine.ts'
 import { withTypes } from './features/details.ts'
@@ -27,15 +29,17 @@ import { showFormPost } from './form-post.ts'
 import { type GrantType, nameClosedGrants, registerGrants } from './grants/index.ts'
 import { noteIssued } from './issued.ts'
 import { keyStoreOf } from './key-store.ts'
-import * as keys from './keys.ts'
-import { skipNeedlessLogout } from './logout.ts'
+import { noteEnded, skipNeedlessLogout } from './logout.ts'
 import { placed } from './placed.ts'
 import { posted } from './posted.ts'
+import { limitPublicRequests, limitSignatures } from './public-requests.ts'
+import { timePushed } from './pushed.ts'
 import { noteRefusals } from './refusals.ts'
 import { noteUse, registration } from './registration.ts'
 import { refuseReplays } from './replay.ts'
 import { tellSaid } from './said.ts'
 import { settle } from './settle.ts'
+import { sign as signed } from './signing-keys.ts'
 import { guardUserCodes, leaveNewSessions, showUserCode } from './user-codes.ts'
 import type { EnginePages, Reload } from './wiring.ts'
 
@@ -65,6 +69,8 @@ interface Options {
   reload: Reload
   grants: GrantType[]
   domains: ActiveDomains
+  /** What this node keeps of clients' documents, wherever it answers. */
+  clientDocuments: ClientDocuments
   /** PUBLIC_URL, also where these are answered at a domain of their own. */
   home: string
   /** The origin that they are answered at; null below PUBLIC_URL. */
@@ -77,7 +83,6 @@ interface Options {
 export const openIssuers = (options: Options): Issuers => {
   const ready = new LRUCache<string, Kept>({ max: options.most ?? 2000 })
   const building = new Map<string, Promise<Issuer | undefined>>()
-  const clientDocuments = openClientDocuments(options.services)
   options.changes.subscribe((changed) => {
     // What is being built may have read the old state: let it answer its own request, but do not keep it.
     building.clear()
@@ -85,7 +90,7 @@ export const openIssuers = (options: Options): Issuers => {
   })
 
   const build = async (slug: string): Promise<Issuer | undefined> => {
-    const built = await buildIssuer({ ...options, clientDocuments }, slug)
+    const built = await buildIssuer(options, slug)
     if (built && building.has(slug)) ready.set(slug, built)
     return built?.issuer
   }
@@ -99,7 +104,7 @@ export const openIssuers = (options: Options): Issuers => {
 
   return {
     async find(slug) {
-      if (!options.changes.listening()) return (await buildIssuer({ ...options, clientDocuments }, slug))?.issuer
+      if (!options.changes.listening()) return (await buildIssuer(options, slug))?.issuer
       const known = findReady(slug) ?? building.get(slug)
       if (known) return known
       const promise = build(slug).finally(() => {
@@ -122,12 +127,8 @@ const concerns = (changed: string, { id, connections }: Workspace): boolean =>
   changed === `workspace:${id}` ||
   connections.some(({ pool }) => changed === `pool:${pool.id}`)
 
-interface Building extends Options {
-  clientDocuments: ClientDocuments
-}
-
 /** Finds the clients of a workspace that are known by a document at their address. */
-const documentsOf = ({ clientDocuments: find, pages }: Building, workspace: Workspace) => {
+const documentsOf = ({ clientDocuments: find, pages }: Options, workspace: Workspace) => {
   const { registration: policy } = workspace.settings
   const made = new WeakMap<object, Client | undefined>()
   return async (id: string): Promise<Client | undefined> => {
@@ -143,7 +144,7 @@ const documentsOf = ({ clientDocuments: find, pages }: Building, workspace: Work
   }
 }
 
-const buildIssuer = async (options: Building, slug: string): Promise<Kept | undefined> => {
+const buildIssuer = async (options: Options, slug: string): Promise<Kept | undefined> => {
   const { services, pages, grants, reload, domains, home, origin } = options
   const { db, clock, config } = services
   const found = /^[a-z0-9][a-z0-9-]{0,62}$/.test(slug) ? await findBySlug(db, slug) : undefined
@@ -168,20 +169,25 @@ const buildIssuer = async (options: Building, slug: string): Promise<Kept | unde
   const provider = new Provider(issuerOf(config, workspace), configuration)
   harden(provider, services)
   refuseReplays(provider, services, workspace)
+  limitPublicRequests(provider, pages, workspace)
+  if (signingKeys.keys.some((key) => key.is === 'far')) limitSignatures(provider, pages, workspace)
   tellWantedAcr(provider)
   tellSaid(provider)
+  endContexts(provider, workspace)
   keepPace(provider, services, workspace)
   guardUserCodes(provider, pages, workspace)
   leaveNewSessions(provider)
   pingByOutbox(provider)
+  timePushed(provider, clock, workspace)
   noteRefusals(provider)
   noteIssued(provider, services, workspace)
+  noteEnded(provider, services, workspace)
   compareSecrets(provider)
   keepClients(provider, findClient, secretsOf)
   const tellOfLogout = tellByOutbox(provider)
   registerGrants(provider, grants, { workspace, keys: signingKeys, resources: declared, findClient })
   noteUse(provider, services, workspace)
-  provider.use(documents())
+  provider.use(documents(services, workspace))
   provider.use(registration({ services, workspace, provider, pages }))
   provider.use(posted(workspace))
   provider.use(showUserCode)
@@ -189,7 +195,7 @@ const buildIssuer = async (options: Building, slug: string): Promise<Kept | unde
   provider.use(showFormPost(pages, workspace))
   provider.use(skipNeedlessLogout(pages, workspace))
   provider.use(nameClosedGrants)
-  const sign = (typ: string, claims: JWTPayload) => keys.sign(signingKeys, typ, { iss: provider.issuer, ...claims })
+  const sign = (typ: string, claims: JWTPayload) => signed(signingKeys, typ, { iss: provider.issuer, ...claims })
   const middleware = mount(pathOf(workspace) || '/', provider as unknown as Parameters<typeof mount>[1]) as Middleware
   return {
     issuer: { workspace, provider, resources: declared, findClient, middleware, sign, tellOfLogout },

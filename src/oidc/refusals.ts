@@ -1,7 +1,10 @@
 import type { Context } from 'koa'
-import { deviceGrant } from '../directory/client-metadata.ts'
+import { currentWork } from '../db/work.ts'
+import { deviceGrant, grantTypes } from '../directory/client-metadata.ts'
 import type { Check, Refused } from '../directory/traces.ts'
 import type { KoaContextWithOIDC, Provider } from './engine.ts'
+import { reasonFrom, valuesIn } from './reasons.ts'
+import { seenBy } from './seen.ts'
 
 /** What the engine says of its own errors. */
 interface EngineError {
@@ -9,6 +12,7 @@ interface EngineError {
   error_description?: string
   error_detail?: string
   expose?: boolean
+  cause?: unknown
 }
 
 /** Leaves the reason of every refusal of the engine in `ctx.state.refused`, for whoever keeps it. */
@@ -20,11 +24,15 @@ export const noteRefusals = (provider: Provider): void => {
     'grant.error': note(tokenChecks),
     'end_session.error': note(() => []),
     'end_session_confirm.error': note(() => []),
+    'end_session_success.error': note(() => []),
+    'userinfo.error': note(() => []),
     'pushed_authorization_request.error': note(authorizationChecks),
     'introspection.error': note(tokenChecks),
     'revocation.error': note(tokenChecks),
     'device_authorization.error': note(() => []),
     'backchannel_authentication.error': note(() => []),
+    'code_verification.error': note(() => []),
+    'device_resume.error': note(() => []),
     server_error: note(() => []),
   }
   for (const [name, listener] of Object.entries(listeners)) provider.on(name as 'server_error', listener as never)
@@ -34,19 +42,34 @@ export const noteRefusals = (provider: Provider): void => {
 export const noteLost = (ctx: Context): void => {
   const reason = 'somebody else was first with this code or token'
   const { client } = (ctx as KoaContextWithOIDC).oidc
-  ctx.state.refused = { code: 'invalid_grant', reason, clientId: client?.clientId } satisfies Refused
+  const refused = { code: 'invalid_grant', reason, clientId: client?.clientId }
+  ctx.state.refused = { ...refused, ...knownOf(ctx as KoaContextWithOIDC) } satisfies Refused
 }
 
-// What clients ask in passing, and what waits for a person: an answer, not a refusal.
+/** A code that a person typed for a device and that is not taken: the engine tells nobody but the page. */
+export const noteUserCode = (ctx: KoaContextWithOIDC, { name }: Error): void => {
+  const told = userCodes[name]
+  if (told) ctx.state.refused = { ...told, ...knownOf(ctx) } satisfies Refused
+}
+
+const userCodes: Record<string, Pick<Refused, 'code' | 'reason' | 'passing'>> = {
+  NoCodeError: { code: 'invalid_request', reason: 'no code was typed', passing: true },
+  NotFoundError: { code: 'invalid_user_code', reason: 'no device shows this code, or too many were tried' },
+  ExpiredError: { code: 'expired_token', reason: 'the code of the device is over' },
+  AlreadyUsedError: { code: 'invalid_user_code', reason: 'the code of the device was used already' },
+  AbortedError: { code: 'access_denied', reason: 'the person stopped', passing: true },
+}
+
+// What has to wait, or be asked once more, is no refusal.
+const waits = new Set(['authorization_pending', 'slow_down', 'use_dpop_nonce'])
+
+// What clients ask in passing, and what a person said: that is an answer, too.
 const answers = new Set([
   'login_required',
   'consent_required',
   'interaction_required',
   'account_selection_required',
   'access_denied',
-  'authorization_pending',
-  'slow_down',
-  'use_dpop_nonce',
 ])
 
 const noteRefusal = (
@@ -55,31 +78,48 @@ const noteRefusal = (
   checksOf: (ctx: KoaContextWithOIDC, error: EngineError) => Check[],
 ): void => {
   const code = error.expose ? (error.error ?? 'invalid_request') : 'server_error'
-  if (answers.has(code)) return
-  const clientId = ctx.oidc?.client?.clientId
+  if (waits.has(code)) return
   const refused: Refused = {
     code,
     reason: reasonOf(ctx, error),
-    clientId,
+    ...knownOf(ctx),
+    passing: answers.has(code),
     checks: ctx.oidc ? checksOf(ctx, error) : [],
   }
   ctx.state.refused = refused
 }
 
-const reasonOf = (ctx: KoaContextWithOIDC, { expose, error_description, error_detail }: EngineError) => {
-  if (!expose) return 'the program failed; its log says how, in a line with this trace'
-  const told = [error_description, error_detail].filter((text) => typeof text === 'string')
-  return withoutValues([...new Set(told)].join(': '), ctx).slice(0, 300) || undefined
+/** Which client and whom a refusal is about, as far as the engine has found that out. */
+const knownOf = (ctx: KoaContextWithOIDC): Pick<Refused, 'clientId' | 'person' | 'grantType'> => {
+  if (!ctx.oidc) return {}
+  const { client, entities, params } = ctx.oidc
+  const { Account, AccessToken, RefreshToken, AuthorizationCode } = entities
+  const token = AccessToken ?? RefreshToken ?? AuthorizationCode
+  const userId = Account?.accountId ?? token?.accountId
+  const work = currentWork()
+  const poolId = work && userId !== undefined ? seenBy(work).accounts.get(userId)?.poolId : undefined
+  return {
+    clientId: client?.clientId ?? token?.clientId,
+    person: userId === undefined || poolId === undefined ? undefined : { userId, poolId },
+    grantType: ctx.oidc.route === 'token' ? grantTypeIn(params) : undefined,
+  }
 }
 
-/** The text without anything that the request sent: the engine quotes some values. */
-const withoutValues = (text: string, ctx: KoaContextWithOIDC): string => {
-  const sent = [ctx.oidc?.params ?? {}, ctx.oidc?.body ?? {}, ctx.query].flatMap((fields) => Object.entries(fields))
-  const values = sent.flatMap(([name, value]) => (speaking.has(name) ? [] : [value].flat()))
-  return values
-    .filter((value): value is string => typeof value === 'string' && value.length > 3)
-    .sort((one, other) => other.length - one.length)
-    .reduce((clean, value) => clean.replaceAll(value, '…'), text)
+const grantTypeIn = (params: { grant_type?: unknown } | undefined): string | undefined =>
+  grantTypes.options.find((known) => known === params?.grant_type)
+
+const reasonOf = (ctx: KoaContextWithOIDC, { expose, error_description, error_detail, cause }: EngineError) => {
+  if (!expose) return 'the program failed; its log says how, in a line with this trace'
+  // What cannot be read is quoted by whoever could not read it.
+  const detail = cause instanceof SyntaxError ? 'it cannot be read' : error_detail
+  const told = [error_description, detail].filter((text) => typeof text === 'string')
+  return reasonFrom([...new Set(told)].join(': '), sentIn(ctx))
+}
+
+/** Everything that the request said in its own words; the engine quotes some of it. */
+const sentIn = (ctx: KoaContextWithOIDC): string[] => {
+  const fields = [ctx.oidc?.params ?? {}, ctx.oidc?.body ?? {}, ctx.query].flatMap((one) => Object.entries(one))
+  return [ctx.get('Origin'), ...valuesIn(fields.flatMap(([name, value]) => (speaking.has(name) ? [] : [value])))]
 }
 
 // Parameters with values from a list that everybody knows.

@@ -1,7 +1,7 @@
 import type { Context, Next } from 'koa'
 import { LRUCache } from 'lru-cache'
 import { issuerOf } from '../directory/address.ts'
-import type { ClientMetadata } from '../directory/client-metadata.ts'
+import { type ClientMetadata, grantTypes } from '../directory/client-metadata.ts'
 import * as clients from '../directory/clients.ts'
 import { refuseUnsignable } from '../directory/key-settings.ts'
 import { metadataOf, ownFields, type Unregistrable } from '../directory/registered-metadata.ts'
@@ -16,6 +16,7 @@ import { isStorable } from '../platform/storable.ts'
 import type { Services } from '../services.ts'
 import { engineClient } from './clients.ts'
 import type { Provider } from './engine.ts'
+import { reasonFrom, valuesIn } from './reasons.ts'
 import type { EnginePages } from './wiring.ts'
 
 interface Desk {
@@ -83,14 +84,22 @@ const refuse = (ctx: Context, { status, code, message, retryAfter }: Refusal): v
   ctx.status = status
   if (status === 401) ctx.set('WWW-Authenticate', `Bearer error="${code}", error_description="${message}"`)
   if (retryAfter) ctx.set('Retry-After', String(retryAfter))
-  ctx.state.refused = { code, reason: message.slice(0, 300), checks: [] } satisfies Refused
+  const reason = reasonFrom(message, saidIn(ctx))
+  ctx.state.refused = { code, reason, clientId: ctx.state.registered, checks: [] } satisfies Refused
   ctx.body = { error: code, error_description: message }
 }
+
+// What operators are told; an application cannot tell it from an address that is none.
+const closed = { error_description: 'this workspace lets no application register itself' }
+
+/** All that the metadata said, but for words that everybody knows. */
+const saidIn = (ctx: Context): string[] =>
+  valuesIn([ctx.state.registering]).filter((value) => !(grantTypes.options as readonly string[]).includes(value))
 
 const create = async (desk: Desk, ctx: Context): Promise<void> => {
   const { services, workspace } = desk
   const { mode } = workspace.settings.registration
-  if (mode === 'off') throw new Problem('not_found')
+  if (mode === 'off') throw new Problem('not_found', { cause: closed })
   if (ctx.method !== 'POST') throw notAllowed(ctx, 'POST')
   const through = bearerOf(ctx)
   const at = services.clock.now()
@@ -114,6 +123,7 @@ const manage = async (desk: Desk, ctx: Context, id: string): Promise<void> => {
   const { db, clock } = services
   const token = bearerOf(ctx)
   const before = token && (await registrations.findByToken(db, workspace.id, id, token))
+  ctx.state.registered = before && id
   // Somebody else's token, and one of a client that is gone, look alike (RFC 7592 section 2).
   if (!token || !before) throw new Refusal(401, 'invalid_token', 'This is not the access token of this registration')
   if (before.status !== 'active') throw new Refusal(403, 'access_denied', 'This client is switched off')
@@ -170,6 +180,7 @@ const readBody = async (ctx: Context): Promise<Record<string, unknown>> => {
   const body = parse(await readText(ctx, 65_536))
   if (typeof body !== 'object' || body === null || Array.isArray(body) || !isStorable(body))
     throw new Refusal(400, 'invalid_request', 'The body has to be a JSON object')
+  ctx.state.registering = body
   return body as Record<string, unknown>
 }
 

@@ -38,6 +38,11 @@ const ours = (claims: Record<string, unknown>): Record<string, unknown> =>
 /** Claims that no scope has to ask for. */
 export const marked = (claims: Record<string, unknown>): Record<symbol, unknown> => ({ [added]: ours(claims) })
 
+/** Claims that an ID token tells, although the engine leaves them to userinfo. */
+const ofIdToken = Symbol('claims of ID tokens')
+
+export const inIdToken = (claims: Record<string, unknown>): Record<symbol, unknown> => ({ [ofIdToken]: claims })
+
 /** Keeps with a grant what was said at the sign-in that the engine goes on from. */
 export const keepSaid = async ({ oidc }: KoaContextWithOIDC, grant: Grant): Promise<Grant> => {
   const { login, said } = (oidc.result ?? {}) as { login?: unknown; said?: string }
@@ -50,7 +55,7 @@ export const keepSaid = async ({ oidc }: KoaContextWithOIDC, grant: Grant): Prom
 /** Whether the operator was asked about whoever has this grant. */
 export const wasAsked = (grant: unknown): boolean => (grant as Grant | undefined)?.said !== undefined
 
-/** Lets grants hold what was said, and ID tokens and userinfo tell it. */
+/** Lets grants hold what was said, and ID tokens and userinfo tell it, with what else they tell by our word. */
 export const tellSaid = (provider: Provider): void => {
   const { Grant, Claims } = provider as unknown as {
     Grant: { IN_PAYLOAD: string[] }
@@ -60,7 +65,8 @@ export const tellSaid = (provider: Provider): void => {
   Object.defineProperty(Grant, 'IN_PAYLOAD', { configurable: true, get: () => names })
   const { result } = Claims.prototype
   Claims.prototype.result = async function () {
-    return { ...(await result.call(this)), ...(this.available[added] as object | undefined) }
+    const more = [ofIdToken, added].map((name) => this.available[name] as object | undefined)
+    return Object.assign(await result.call(this), ...more)
   }
 }
 

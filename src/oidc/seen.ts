@@ -1,5 +1,6 @@
 import type { Account, Loaded } from '../db/hot.ts'
 import { type Artifact, currentWork, type Work } from '../db/work.ts'
+import type { Context } from '../directory/contexts.ts'
 
 /** What a request has read so far, so that nothing is read twice and the engine sees what it has just written. */
 export interface Seen {
@@ -7,6 +8,10 @@ export interface Seen {
   written: Map<string, Artifact>
   sessionsByUid: Map<string, Loaded | Artifact>
   accounts: Map<string, Account>
+  /** Who was brought up to date, as they are since. */
+  reloaded: Map<string, Account>
+  /** What sign-ins have learnt outside, by the uids of their sessions. */
+  contexts: Map<string, Promise<Context | undefined>>
   /** What the session of this browser is stored under. */
   session?: string
   /** The refresh token being rotated: its successor is sealed under its own value. */
@@ -43,6 +48,8 @@ export const seenBy = (work: Work): Seen => {
     written: new Map(),
     sessionsByUid: new Map(),
     accounts: new Map(),
+    contexts: new Map(),
+    reloaded: new Map(),
     grants: new Map(),
   }
   seen.set(work, made)

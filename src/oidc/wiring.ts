@@ -1,12 +1,12 @@
 import type { Context } from 'koa'
-import type { Pool } from '../directory/pools.ts'
+import type { Context as Learnt } from '../directory/contexts.ts'
 import type { Resource } from '../directory/resources.ts'
 import type { User } from '../directory/users.ts'
-import type { Workspace } from '../directory/workspaces.ts'
+import type { Connection, Workspace } from '../directory/workspaces.ts'
 import type { Services } from '../services.ts'
 import type { Configuration, KoaContextWithOIDC } from './engine.ts'
 import type { PostedAnswer } from './form-post.ts'
-import type { SigningKeys } from './keys.ts'
+import type { SigningKeys } from './signing-keys.ts'
 
 /** The pages that the engine shows, drawn by whoever knows the views. */
 export interface EnginePages {
@@ -25,6 +25,8 @@ export interface EnginePages {
   mayRegister(ctx: Context, workspace: Workspace, what: 'registration' | 'change'): Promise<boolean>
   /** Counts one more document of a client that is fetched for a request from here; false where it is one too many. */
   mayFetch(ctx: Context, workspace: Workspace): Promise<boolean>
+  /** Counts one more request that a client which anybody can be leaves from here; false where it is one too many. */
+  mayLeave(ctx: Context, workspace: Workspace): boolean
   /** Counts one more user code that is tried from here; false where it is one too many. */
   mayTry(ctx: Context, workspace: Workspace): Promise<boolean>
 }
@@ -48,5 +50,17 @@ export interface Wiring {
   reload: Reload
 }
 
-/** Asks again whoever keeps somebody's account elsewhere; undefined where they may not come in any more. */
-export type Reload = (user: User, pool: Pool) => Promise<User | undefined>
+/**
+ * Asks again whoever keeps somebody's account elsewhere, or who let them in; undefined where they may not come in any more.
+ * What their sign-in has learnt comes back as it is then.
+ */
+export type Reload = (
+  user: User,
+  connection: Connection,
+  find: () => Promise<Learnt | undefined>,
+) => Promise<Reloaded | undefined>
+
+export interface Reloaded {
+  user: User
+  context: Learnt | undefined
+}

@@ -2,13 +2,14 @@ import type { Context } from 'koa'
 import { readIdentifier } from '../directory/identifiers.ts'
 import type { Connection } from '../directory/workspaces.ts'
 import { Problem } from '../platform/problem.ts'
-import type { Stage } from '../signin/advance.ts'
 import { arrive } from '../signin/arrive.ts'
 import type { Attempt } from '../signin/attempt.ts'
 import { leave, takeBack } from '../signin/departing.ts'
+import { asksAgain } from '../signin/learnt.ts'
 import { connectionOf, homeRealmOf, policyOf } from '../signin/policy.ts'
 import { isAway } from '../signin/pools/federated.ts'
 import { openConnections } from '../signin/scene.ts'
+import type { Stage } from '../signin/stage.ts'
 import type { Departing } from '../signin/upstreams/upstream.ts'
 import { show } from './page.ts'
 import { keepSession } from './upstream-logout.ts'
@@ -39,18 +40,20 @@ export const depart = async (visit: Visit, stage: Stage): Promise<void> => {
 const wantedOf = (
   { asked, scene }: Visit,
   { identifier }: Attempt,
-  { pool }: Connection,
+  connection: Connection,
   other: boolean,
 ): Omit<Departing, 'callback' | 'state'> => {
   const { prompt, max_age, login_hint, acr_values, ui_locales } = asked.params
   const hint = identifier?.typed ?? (typeof login_hint === 'string' ? login_hint : undefined)
   const seconds = Number(max_age)
+  const { pool } = connection
   return {
     loginHint: hint !== undefined && hint !== '' && hint.length <= 320 && !other ? hint : undefined,
     fresh: other || (typeof prompt === 'string' && prompt.split(' ').includes('login')),
     maxAge: max_age !== undefined && Number.isSafeInteger(seconds) ? seconds : undefined,
     acrValues:
       pool.upstream?.trust.acr && typeof acr_values === 'string' ? acr_values.split(' ').slice(0, 10) : undefined,
+    renewable: asksAgain(connection),
     lang: typeof ui_locales === 'string' && /^[\w -]{1,100}$/.test(ui_locales) ? ui_locales : scene.lang,
   }
 }

@@ -7,12 +7,13 @@ import { keepDocument } from '../directory/registrations.ts'
 import * as users from '../directory/users.ts'
 import { shownOf } from '../oidc/consent.ts'
 import * as interaction from '../oidc/interaction.ts'
+import { claimsBeside } from '../oidc/requested-claims.ts'
 import { Problem } from '../platform/problem.ts'
 import { deviceName } from '../signin/device-name.ts'
 import { timeOf } from './account/visit.ts'
 import { detailsIn } from './details.ts'
 import { drawForm, formActionOf, show } from './page.ts'
-import { scopeDetail, scopeLabel } from './scopes.ts'
+import { claimLabel, scopeDetail, scopeLabel } from './scopes.ts'
 import { unknownOf } from './unknown-client.ts'
 import type { Visit } from './visit.ts'
 
@@ -45,12 +46,13 @@ const ask = (visit: Visit, user: users.User, device: Device | undefined): void =
     label: scopeLabel(words, name, named),
     description: scopeDetail(words, name, named),
   }))
+  const claims = wantedClaims(visit).map((name) => claimLabel(words, name))
   const details = detailsIn(asked.params.authorization_details, words, named)
   const { services } = desk
   const action = `${pathOf(scene.workspace)}/signin/${asked.uid}`
   const form = drawForm({ fields: [], submit: 'button.allow' }, { words, services, action, boundTo: asked.uid })
   const showing = { workspace: scene.workspace, words, formAction: formActionOf(asked.params.redirect_uri) }
-  const values = { client, unknown, account: user.identifiers[0]?.typed ?? '', scopes, details, form }
+  const values = { client, unknown, account: user.identifiers[0]?.typed ?? '', scopes, claims, details, form }
   if (!device) {
     show(ctx, desk, showing, 'signin/consent', values)
     return
@@ -67,13 +69,18 @@ const decide = async (visit: Visit, user: users.User, { decision }: Record<strin
   const { ctx, issuer, asked, scene } = visit
   const { services, workspace, work } = scene
   const scopes = wanted(visit)
+  const claims = wantedClaims(visit)
   const about = { workspaceId: workspace.id, poolId: user.poolId, userId: user.id, clientId: asked.clientId }
   const type = decision === 'allow' ? 'consent.given' : 'consent.denied'
-  const data = { scopes, ...(asked.deviceCode === undefined ? {} : { grant_type: deviceGrant }) }
+  const data = {
+    scopes,
+    ...(claims.length > 0 ? { claims } : {}),
+    ...(asked.deviceCode === undefined ? {} : { grant_type: deviceGrant }),
+  }
   work.events.push(audit.event(services.clock.now(), about, { type, data }))
   const to =
     decision === 'allow'
-      ? await agree(visit, user, scopes)
+      ? await agree(visit, user, scopes, claims)
       : await interaction.refuse(issuer, ctx, 'access_denied', 'the person denied the request')
   await services.hot.commit(takeWork(work))
   ctx.set('Cache-Control', 'no-store')
@@ -81,14 +88,19 @@ const decide = async (visit: Visit, user: users.User, { decision }: Record<strin
   ctx.redirect(to)
 }
 
-const agree = async ({ ctx, issuer, asked, scene }: Visit, user: users.User, scopes: string[]): Promise<string> => {
+const agree = async (
+  { ctx, issuer, asked, scene }: Visit,
+  user: users.User,
+  scopes: string[],
+  claims: string[],
+): Promise<string> => {
   const about = { clientId: asked.clientId, userId: user.id, poolId: user.poolId }
   // The operator agreed for the workspace's own clients: there is nothing to take back later.
   const { client, services, workspace } = scene
   if (client?.registeredBy === 'document') await keepDocument(services.db, services.clock.now(), workspace.id, client)
   if (client && !client.metadata.first_party) {
     const shown = shownOf(client.metadata.client_name, client.metadata.redirect_uris)
-    const agreed = { scopes, resources: interaction.atResources(asked) }
+    const agreed = { scopes, claims, resources: interaction.atResources(asked) }
     await consents.add(services.db, services.clock.now(), { workspaceId: workspace.id, ...about }, agreed, shown)
   }
   return interaction.agree(issuer, ctx, asked, scopes)
@@ -102,3 +114,6 @@ const wanted = ({ asked }: Visit): string[] => [
       .filter(Boolean),
   ),
 ]
+
+/** What is asked for claim by claim, besides what those scopes carry. */
+const wantedClaims = (visit: Visit): string[] => claimsBeside(visit.scene.workspace, visit.asked.params, wanted(visit))

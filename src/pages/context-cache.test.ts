@@ -11,7 +11,7 @@ before(async () => {
 })
 after(() => lido.stop())
 
-const code = 'const postAuthentication = () => ({ claims: { plan: "gold", active: false } })'
+const code = 'const postAuthentication = () => ({ claims: { plan: "gold", active: false, act: { sub: "x" } } })'
 const secret = 'a secret of this client, long enough for anybody'
 
 /** Ada, signed in to a client that may ask what its tokens mean; `plan` is told in each place where it could be. */
@@ -32,7 +32,7 @@ const signedIn = async (seconds: number | null) => {
     const userinfo = await fetch(`${lido.url}/w/${slug}/userinfo`, { headers: { Authorization: `Bearer ${access}` } })
     const meant = await introspect(slug, access)
     assert.equal(meant.active, true)
-    assert.equal(meant.sub, user)
+    assert.deepEqual([meant.sub, meant.act], [user, undefined])
     return [claimsOf(renewed.body.id_token).plan, ((await userinfo.json()) as { plan?: string }).plan, meant.plan]
   }
   return { plans, slug, workspace, access: first.access_token ?? '', browser }
@@ -60,7 +60,7 @@ const introspect = async (slug: string, access: string) => {
   })
   const body = await response.json()
 
-  return body as { active: boolean; sub?: string; plan?: string }
+  return body as { active: boolean; sub?: string; plan?: string; act?: unknown }
 }
 
 test('what was said at the sign-in is told at refresh, userinfo and introspection as long as the connection keeps it', async () => {

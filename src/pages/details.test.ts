@@ -207,6 +207,8 @@ test('details that do not fit are refused before anybody is asked', async () => 
     ['a type of another resource', asking([{ type: 'order' }])],
     ['too many', asking(Array.from({ length: 11 }, () => ({ type: 'account' })))],
     ['too much', asking([{ type: 'account', text: 'x'.repeat(9000) }])],
+    ['a character that is none', asking([{ type: 'account', text: 'a\0b' }])],
+    ['half of a character', asking('[{"type":"account","text":"\\ud800"}]')],
   ]
   for (const [what, params] of wrong) assert.equal(await errorOf(params), 'invalid_authorization_details', what)
   const { resource: _, ...bare } = asking([payment])

@@ -46,7 +46,12 @@ export const devicePages = (desk: Desk): Pick<EnginePages, 'userCode' | 'deviceD
     show(ctx, desk, { workspace, words }, 'device/done', { client: ctx.oidc.client?.clientName ?? '' })
   },
 
-  mayTry: (ctx, workspace) => take(desk.services.db, desk.services.clock.now(), countersOf(ctx, workspace)),
+  async mayTry(ctx, workspace) {
+    const { db, clock } = desk.services
+    // One after the other: what is refused to one address is not taken from all.
+    if (!(await take(db, clock.now(), countersOf(ctx, workspace)))) return false
+    return take(db, clock.now(), [{ kind: 'user codes', scope: workspace.id, who: 'all' }])
+  },
 })
 
 const alerts: Record<Exclude<AskingUserCode['outcome'], 'cancelled' | undefined>, string> = {
@@ -60,6 +65,5 @@ const countersOf = ({ ip }: Context, { id: scope }: Workspace): Counter[] => {
   return [
     { kind: 'user codes of address', scope, who: addressKey(ip) },
     ...(network === undefined ? [] : [{ kind: 'user codes of network', scope, who: network } as const]),
-    { kind: 'user codes', scope, who: 'all' },
   ]
 }

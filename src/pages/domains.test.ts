@@ -55,7 +55,7 @@ const give = async (workspace: TestWorkspace, host: string, { active = true, pri
   const at = clock.now()
   const domain = await db.transaction().execute(async (trx) => {
     const added = await domains.add(trx, at, { config, workspace: await recordOf(workspace), host }, system)
-    if (active) await domains.activate(trx, at, added, system)
+    if (active) await domains.activate(trx, at, added, 'operator', system)
     if (primary) await domains.setPrimary(trx, at, { ...added, state: 'active' }, true, system)
     return added
   })
@@ -234,7 +234,7 @@ test('a domain that is not verified answers nobody, and belongs to whoever verif
   assert.equal((await discovery(pending.origin)).status, 404)
   const told = await Promise.allSettled(
     [pending, rival, pending, rival].map((one) =>
-      db.transaction().execute((trx) => domains.activate(trx, clock.now(), one, system)),
+      db.transaction().execute((trx) => domains.activate(trx, clock.now(), one, 'operator', system)),
     ),
   )
   const active = await db

@@ -3,12 +3,14 @@ import type { EnginePages } from '../oidc/wiring.ts'
 import { devicePages } from './device.ts'
 import { type Desk, formActionOf, show, wordsOf } from './page.ts'
 import { engineProblem } from './problems.ts'
+import { publicRequests } from './public-requests.ts'
 import { registrationLimits } from './registration-limits.ts'
 
 /** The pages that the engine shows by itself, in the workspace's looks. */
 export const enginePages = (desk: Desk): EnginePages => ({
   ...devicePages(desk),
   ...registrationLimits(desk.services),
+  ...publicRequests(desk.services),
 
   async problem(ctx, workspace, error) {
     engineProblem(ctx, desk, workspace, error)

@@ -210,10 +210,16 @@ const forms: Record<string, () => Promise<Form>> = {
 const form = 'application/x-www-form-urlencoded'
 const encoded = (fields: Record<string, string>) => new URLSearchParams(fields).toString()
 
-/** Everything that is stored, as one text; jobs that ran meanwhile and the clean-up are not of this. */
+/**
+ * Everything that is stored, as one text; jobs that ran meanwhile and the clean-up are not of this, nor are events of what
+ * was refused, which are written a moment later.
+ */
 const stored = async (): Promise<string> => {
   const tables = ['users', 'identifiers', 'credentials', 'consents', 'events', 'artifacts', 'attempts', 'challenges']
-  const texts = [...tables, 'limits'].map((name) => `(select string_agg(t::text, ',' order by t::text) from ${name} t)`)
+  const texts = [...tables, 'limits'].map((name) => {
+    const where = name === 'events' ? "where type not like '%.refused'" : ''
+    return `(select string_agg(t::text, ',' order by t::text) from ${name} t ${where})`
+  })
   const [row] = await rowsOf<{ all: string }>(lido, `select concat_ws('|', ${texts.join()}) as all`)
   return row?.all ?? ''
 }

@@ -5,6 +5,7 @@ import * as acceptance from '../directory/acceptance.ts'
 import { issuerOf, pathOf } from '../directory/address.ts'
 import * as clients from '../directory/clients.ts'
 import { readIdentifier } from '../directory/identifiers.ts'
+import { poolOfToken } from '../directory/invitation-links.ts'
 import * as invitations from '../directory/invitations.ts'
 import type { Pool } from '../directory/pools.ts'
 import {
@@ -67,7 +68,7 @@ export const invitation =
       address: token === undefined ? base : `${base}/${token}`,
     }
     const answer = ctx.method === 'POST' ? await readAnswer(visit) : undefined
-    const pool = token === undefined ? visit.kept.opened?.pool : invitations.poolOfToken(token)
+    const pool = token === undefined ? visit.kept.opened?.pool : poolOfToken(token)
     const hash = token === undefined ? visit.kept.opened?.tokenHash : sha256(token)
     const known =
       pool && hash ? await invitations.findByHash(desk.services.db, desk.services.clock.now(), pool, hash) : undefined

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { sql } from 'kysely'
 import { openBrowser } from '../browser-testing.ts'
 import * as connections from '../directory/connections.ts'
+import * as links from '../directory/links.ts'
+import * as users from '../directory/users.ts'
+import type { Outsider } from '../signin/outsider.ts'
+import { openPool } from '../signin/pools/index.ts'
+import type { AwayPool } from '../signin/pools/pool.ts'
 import type { TestLido } from '../testing.ts'
 import { openAccount } from './account-testing.ts'
 import { federatedLido, makeFederated, makeUpstreamClient, proveThere } from './federated-testing.ts'
@@ -176,6 +183,87 @@ describe('at sign-in, where it is offered', () => {
     await browser.submit({ action: 'new' })
     assert.ok(isSignedIn(browser), browser.page.html)
     assert.notEqual(await subOf('anew', browser), user)
+  })
+})
+
+describe('at once', () => {
+  const tellOf = (externalId: string): Outsider => ({
+    ...{ externalId, identifiers: [], claims: {}, profile: {}, roles: [], groups: [], tenant: undefined },
+  })
+  const link = (poolId: string, homePoolId: string, userId: string, subject: string) =>
+    lido.services.db.transaction().execute(async (trx) => {
+      await users.findById(trx, userId)
+      const by = { kind: 'person', id: userId } as const
+      const wanted = { poolId, subject, homePoolId, userId }
+      return links.add(trx, lido.services.clock.now(), wanted, { label: '', name: 'Away', by })
+    })
+
+  test('of twenty who link one identity to two accounts, one does', async () => {
+    const { home, away, user } = await makePlace('twenty', 'account')
+    const other = await makeUser(lido, home, 'bea@example.org')
+    for (let round = 0; round < 10; round += 1) {
+      const subject = `subject-${round}`
+      const all = Array.from({ length: 20 }, (_, n) => link(away.id, home.id, n % 2 ? user : other, subject))
+      const done = await Promise.all(all)
+      assert.equal(done.filter((one) => one === 'linked').length, 1, done.join())
+      assert.equal(await countOf(lido, `links where pool_id = '${away.id}'`), 1)
+      await links.removeAll(lido.services.db, home.id, user)
+      await links.removeAll(lido.services.db, home.id, other)
+    }
+  })
+
+  test('a link that is taken away while somebody comes by it lets them in no more', async () => {
+    const { home, away, user } = await makePlace('late', 'account')
+    const { db } = lido.services
+    const [grace] = await rowsOf<{ id: string }>(
+      lido,
+      `select u.id from users u join identifiers i on i.user_id = u.id join pools p on p.id = u.pool_id
+       where i.value = 'grace@example.org' and p.slug = 'there'`,
+    )
+    await link(away.id, home.id, user, grace?.id ?? '')
+    // Whoever has read a link waits before they go on.
+    await rowsOf(lido, 'alter table links rename to links_kept')
+    await rowsOf(
+      lido,
+      'create function lingers() returns boolean language plpgsql as $$ begin perform pg_advisory_xact_lock_shared(4711); return true; end $$',
+    )
+    await rowsOf(lido, 'create view links as select * from links_kept where lingers()')
+    try {
+      const waiting = `pg_locks where locktype = 'advisory' and objid = 4711 and not granted`
+      const browser = await db.connection().execute(async (other) => {
+        await sql`select pg_advisory_lock(4711)`.execute(other)
+        const coming = comeBy('late', away.slug, 'grace@example.org')
+        while ((await countOf(lido, waiting)) === 0) await setTimeout(5)
+        await sql`delete from links_kept where user_id = ${user}`.execute(other)
+        await users.endEverything(other, home.id, user)
+        await sql`select pg_advisory_unlock(4711)`.execute(other)
+        return coming
+      })
+      assert.match(browser.page.alert ?? '', /cannot sign in here/, browser.page.html)
+      assert.equal(await countOf(lido, `artifacts where kind = 'Session' and user_id = '${user}'`), 0)
+    } finally {
+      await rowsOf(lido, 'drop view links')
+      await rowsOf(lido, 'drop function lingers')
+      await rowsOf(lido, 'alter table links_kept rename to links')
+    }
+  })
+
+  test('an identity becomes a user of its own pool or is linked to one of another, and never both', async () => {
+    const { home, away, user } = await makePlace('both', 'account')
+    const pool = openPool(away, lido.services) as AwayPool
+    for (let round = 0; round < 10; round += 1) {
+      const subject = `subject-${round}`
+      const [linked, ...welcomed] = await Promise.all([
+        link(away.id, home.id, user, subject),
+        ...Array.from({ length: 5 }, () => pool.welcome(tellOf(subject))),
+        link(away.id, home.id, user, subject),
+      ])
+      const made = await countOf(lido, `users where pool_id = '${away.id}' and external_id = '${subject}'`)
+      const held = await countOf(lido, `links where pool_id = '${away.id}' and subject = '${subject}'`)
+      assert.equal(made + held, 1, JSON.stringify([linked, made, held]))
+      for (const one of welcomed.slice(0, 5)) assert.equal(typeof one === 'object' && one.is, made ? 'user' : 'linked')
+      await links.removeAll(lido.services.db, home.id, user)
+    }
   })
 })
 

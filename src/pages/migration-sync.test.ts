@@ -88,7 +88,7 @@ test('rule 14: the source stays the only one who knows the password, also when i
   assert.ok(!isSignedIn(await byPassword(slug, email, person.password)))
   outside.instead = () => ({ status: 500 })
   const browser = await byPassword(slug, email, person.password)
-  assert.match(browser.page.html, /does not answer at the moment/)
+  assert.match(browser.page.html, /not available for some accounts/)
 })
 
 test('rule 14: while it is on, profile, metadata and password cannot be changed here, and the reason is told', async () => {
@@ -304,11 +304,11 @@ test('the password grant goes the same way: it migrates, tells an outage from a 
     token(lido.url, slug, { grant_type: 'password', client_id: 'ropc', username, password, scope: 'openid' })
   const email = newEmail()
   outside.add({ email })
+  assert.equal((await grant(email, 'a wrong guess')).body.error, 'invalid_grant')
   outside.instead = () => ({ status: 500 })
   const away = await grant(email, secretThere)
   assert.deepEqual([away.status, away.body.error], [503, 'temporarily_unavailable'])
   outside.instead = undefined
-  assert.equal((await grant(email, 'a wrong guess')).body.error, 'invalid_grant')
   const came = await grant(email, secretThere)
   assert.equal(came.status, 200, JSON.stringify(came.body))
   assert.equal((await userBy(pool.id, email))?.authority, 'migrated')
@@ -449,4 +449,27 @@ test('rule 19: while observing, a forgotten password moves no copy over', async 
   const sent = await rowsOf(lido, `select id from challenges where pool_id = '${pool.id}' and user_id is not null`)
   assert.deepEqual(sent, [])
   assert.equal((await userBy(pool.id, email))?.authority, 'linked')
+})
+
+test('who has to set a new password at the source reads what everybody reads whose password is not taken', async () => {
+  const { slug, pool } = await synchronised()
+  const known = newEmail()
+  outside.add({ email: known })
+  const reset = newEmail()
+  const readBy = async (email: string) => {
+    const browser = await byPassword(slug, email, 'a wrong guess')
+    return browser.page.html.match(/role="alert"[^>]*>([^<]*)/)?.[1]
+  }
+  outside.instead = ({ identifier }) => (identifier === reset ? { status: 409 } : undefined)
+  const [one, ...others] = [await readBy(reset), await readBy(known), await readBy(newEmail())]
+  assert.match(String(one), /set a new password where your account lives/)
+  assert.deepEqual(others, [one, one])
+  const failed = await rowsOf<{ data: { reason: string } }>(
+    lido,
+    `select data from events where pool_id = '${pool.id}' and type = 'migration.failed'`,
+  )
+  assert.deepEqual(
+    failed.map(({ data }) => data.reason),
+    ['must_reset'],
+  )
 })

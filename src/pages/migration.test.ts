@@ -1,10 +1,23 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import * as credentials from '../directory/credentials.ts'
+import * as changes from '../directory/user-changes.ts'
 import * as records from '../directory/user-records.ts'
 import * as users from '../directory/users.ts'
 import { type TestLido, testLido } from '../testing.ts'
-import { atOnce, countOf, isSignedIn, makeUser, password, rowsOf, visit, visitAs } from './fixtures-testing.ts'
+import {
+  atOnce,
+  countOf,
+  isSignedIn,
+  likeness,
+  makeClient,
+  makeUser,
+  password,
+  rowsOf,
+  token,
+  visit,
+  visitAs,
+} from './fixtures-testing.ts'
 import { changePool, makeExternal, type Outside, openOutside, secretThere } from './outside-testing.ts'
 
 let lido: TestLido
@@ -85,7 +98,7 @@ test('rule 3: who was deleted does not come back from the source, by no door and
   await lido.services.db.transaction().execute(async (trx) => {
     const record = await records.findForUpdate(trx, pool.id, user?.id ?? '')
     assert.ok(record)
-    await users.remove(trx, new Date(), record, { kind: 'system' })
+    await changes.remove(trx, new Date(), record, { kind: 'system' })
   })
   outside.asked.length = 0
   assert.ok(!isSignedIn(await byPassword(slug, email, secretThere)))
@@ -138,7 +151,7 @@ for (const [name, instead] of outages)
     for (let n = 0; n < 12; n += 1) {
       const browser = await visitAs(lido, slug, email)
       await browser.submit({ password: secretThere })
-      assert.match(browser.page.html, /does not answer at the moment/)
+      assert.match(browser.page.html, /not available for some accounts/)
       if (n >= 4) break
     }
     assert.equal(await countOf(lido, `limits where key like 'account:${pool.id}:%'`), 0)
@@ -154,7 +167,7 @@ test('rule 5: a source that is down trips a breaker, raises an event and a metri
   for (let n = 0; n < 8; n += 1) {
     const browser = await visitAs(lido, slug, email)
     await browser.submit({ password: secretThere })
-    assert.match(browser.page.html, /does not answer at the moment/)
+    assert.match(browser.page.html, /not available for some accounts/)
   }
   assert.equal(outside.asked.length, 5)
   assert.equal((await eventsOf(pool.id, 'source.unavailable')).length, 1)
@@ -171,7 +184,7 @@ test('rule 5: a source that never answers is waited for three seconds at most', 
   await browser.submit({ password: secretThere })
   outside.hang()
   assert.ok(performance.now() - began < 4_500)
-  assert.match(browser.page.html, /does not answer at the moment/)
+  assert.match(browser.page.html, /not available for some accounts/)
 })
 
 test('rule 6: our own lock comes before the source, which hears no guess any more; it gets the person’s address', async () => {
@@ -186,7 +199,8 @@ test('rule 6: our own lock comes before the source, which hears no guess any mor
   assert.equal(outside.asked.length, 10)
 })
 
-const median = (times: number[]) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0
+/** How long something takes that nobody disturbs: what else this machine does is in the slower answers. */
+const undisturbed = (times: number[]) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 4)] ?? 0
 
 test('rule 7 and A17: unknown, wrong, only there, come over, made here and closed look alike and take as long', async () => {
   const { slug, pool } = await makeExternal(lido, outside)
@@ -212,9 +226,9 @@ test('rule 7 and A17: unknown, wrong, only there, come over, made here and close
       words.add(browser.page.html.match(/role="alert"[^>]*>([^<]*)/)?.[1] ?? '')
     }
   assert.equal(words.size, 1, [...words].join())
-  const medians = [...times].map(([kind, all]) => [kind, median(all)] as const)
-  const values = medians.map(([, value]) => value)
-  assert.ok(Math.max(...values) - Math.min(...values) < 10, JSON.stringify(medians))
+  const each = [...times].map(([kind, all]) => [kind, undisturbed(all)] as const)
+  const values = each.map(([, value]) => value)
+  assert.ok(Math.max(...values) - Math.min(...values) < 10, JSON.stringify(each))
 })
 
 test('rule 8: a second factor there is never dropped: one is got here before anybody comes in', async () => {
@@ -368,9 +382,9 @@ test('rule 10 and A16: asking for a reset looks the same and takes as long for e
     }
   }
   assert.equal(pages.size, 1)
-  const medians = [...times].map(([kind, all]) => [kind, median(all)] as const)
-  const values = medians.map(([, value]) => value)
-  assert.ok(Math.max(...values) - Math.min(...values) < 10, JSON.stringify(medians))
+  const each = [...times].map(([kind, all]) => [kind, undisturbed(all)] as const)
+  const values = each.map(([, value]) => value)
+  assert.ok(Math.max(...values) - Math.min(...values) < 10, JSON.stringify(each))
 })
 
 test('rule 11: an unverified address there stays unverified here, and takes nothing over', async () => {
@@ -467,8 +481,62 @@ test('rule 19: a kill switch stops all calls to the source', async () => {
   const { slug } = await makeExternal(lido, outside, { source: { paused: true } })
   const email = newEmail()
   outside.add({ email })
-  assert.match((await byPassword(slug, email, secretThere)).page.html, /does not answer at the moment/)
+  assert.match((await byPassword(slug, email, secretThere)).page.html, /not available for some accounts/)
   assert.equal(outside.asked.length, 0)
+})
+
+for (const [how, source, instead] of [
+  ['is paused', { paused: true }, undefined],
+  ['is down', {}, () => ({ status: 500 })],
+] as const)
+  test(`while a source ${how}, no refused password tells who has come over, who has not, and whom nobody knows`, async () => {
+    const { slug, pool, workspace } = await makeExternal(lido, outside)
+    await makeClient(lido, workspace.id, { id: 'ropc', grant_types: ['password'] })
+    const moved = newEmail()
+    outside.add({ email: moved })
+    assert.ok(isSignedIn(await byPassword(slug, moved, secretThere)))
+    const there = newEmail()
+    outside.add({ email: there })
+    const own = newEmail()
+    await makeUser(lido, pool, own)
+    const closed = newEmail()
+    await makeUser(lido, pool, closed, { status: 'inactive' })
+    await changePool(lido, pool.id, { source: { ...pool.source, ...source } as typeof pool.source })
+    outside.instead = instead
+    const seen = new Set<string>()
+    const granted = new Set<string>()
+    // Also once our own lock has closed whoever is guessed at.
+    for (let n = 0; n < 12; n += 1)
+      for (const who of [there, moved, own, closed, newEmail()]) {
+        const browser = await byPassword(slug, who, 'a wrong guess')
+        seen.add(JSON.stringify(likeness(browser, who)))
+        if (n % 4 > 0) continue
+        const form = { grant_type: 'password', client_id: 'ropc', username: who, password: 'a guess', scope: 'openid' }
+        const { status, body } = await token(lido.url, slug, form)
+        granted.add(`${status} ${JSON.stringify(body)}`)
+      }
+    assert.equal(seen.size, 1, [...seen].join('\n\n'))
+    assert.match([...seen].join(), /not available for some accounts/)
+    assert.equal(granted.size, 1, [...granted].join())
+    const right = newEmail()
+    await makeUser(lido, pool, right)
+    assert.ok(isSignedIn(await byPassword(slug, right, password)), 'a right password works as ever')
+  })
+
+test('a name that the source fails at does not make another tell whether they have come over', async () => {
+  const { slug } = await makeExternal(lido, outside)
+  const moved = newEmail()
+  outside.add({ email: moved })
+  assert.ok(isSignedIn(await byPassword(slug, moved, secretThere)))
+  const there = newEmail()
+  outside.add({ email: there })
+  const poison = newEmail()
+  outside.instead = ({ identifier }) => (identifier === poison ? { status: 500 } : undefined)
+  for (const who of [moved, there, newEmail()]) {
+    await byPassword(slug, poison, 'any')
+    for (let n = 0; n < 2; n += 1)
+      assert.match((await byPassword(slug, who, 'a wrong guess')).page.html, /not available for some accounts/)
+  }
 })
 
 test('a user who was made here signs in by what is known here, and their source is not asked', async () => {

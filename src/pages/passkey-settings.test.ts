@@ -3,8 +3,8 @@ import { after, before, test } from 'node:test'
 import * as credentials from '../directory/credentials.ts'
 import * as passkeys from '../directory/passkeys.ts'
 import type { Pool } from '../directory/pools.ts'
+import * as changes from '../directory/user-changes.ts'
 import { findForUpdate } from '../directory/user-records.ts'
-import * as users from '../directory/users.ts'
 import { type TestLido, testLido } from '../testing.ts'
 import { countOf, isSignedIn, makeClient, makePool, makeUser, makeWorkspace, visit } from './fixtures-testing.ts'
 import { givePasskey, optionsOn } from './passkeys-testing.ts'
@@ -118,7 +118,7 @@ test('a deleted user leaves no passkey, and nobody ever has their handle again',
   const { handle } = await givePasskey(lido, pool, id)
   const record = await findForUpdate(db, pool.id, id)
   assert.ok(record)
-  await users.remove(db, clock.now(), record, { kind: 'system' })
+  await changes.remove(db, clock.now(), record, { kind: 'system' })
   assert.equal(await countOf(lido, `credentials where user_id = '${id}'`), 0)
   const again = await givePasskey(lido, pool, await someone(pool))
   assert.notEqual(again.handle, handle)

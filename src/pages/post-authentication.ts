@@ -3,11 +3,11 @@ import { z } from 'zod'
 import { issuerOf } from '../directory/address.ts'
 import { algorithmOf, type PostAuthenticationApplication } from '../directory/post-authentication.ts'
 import { Problem } from '../platform/problem.ts'
-import type { Stage } from '../signin/advance.ts'
 import type { Attempt } from '../signin/attempt.ts'
 import { connectionOf } from '../signin/policy.ts'
 import { decide, departing, returned, type Verdict } from '../signin/post-authentication.ts'
 import { addedClaims } from '../signin/script-points.ts'
+import type { Stage } from '../signin/stage.ts'
 import { addressOf, type Visit } from './visit.ts'
 
 /** How long a token for the application is valid, in seconds. */

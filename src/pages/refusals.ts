@@ -5,34 +5,34 @@ import * as traces from '../directory/traces.ts'
 import type { Workspace } from '../directory/workspaces.ts'
 import { openBucket } from '../platform/bucket.ts'
 import type { Problem } from '../platform/problem.ts'
+import { plainLine } from '../platform/storable.ts'
 import type { Services } from '../services.ts'
 import { addressKey } from '../signin/limits.ts'
 
-/**
- * How many refusals a second are kept, on this node and for one sender, and how many of them leave an event, which stays
- * longer to be read through; `flying` are being written at a time.
- */
+/** How many refusals a second are kept, on this node and for one sender; `flying` are being written at a time. */
 const most = {
   node: { rate: 20, burst: 60 },
   sender: { rate: 5, burst: 30 },
-  events: { rate: 1, burst: 60 },
   flying: 30,
+}
+
+/** How many of a kind a second leave an event of their own, which stays longer to be read through. */
+const paces = {
+  refused: { rate: 1, burst: 60 },
+  passing: { rate: 1 / 60, burst: 5 },
 }
 
 /**
  * Keeps why a workspace's door refused a request, once the answer is out. It is done as well as can be: a flood of
- * errors, or a database that is away, costs rows and never an answer.
+ * errors, or a database that is away, costs rows and never an answer. What leaves no event is counted by the next one.
  */
 export const keepRefusals = (services: Services): Middleware => {
   const isOpen = openGate()
-  const mayTell = openBucket(most.events)
   let flying = 0
   const write = async (refusal: traces.Refusal): Promise<void> => {
     flying += 1
     try {
       await traces.keep(services.db, refusal)
-      const told = eventOf(refusal)
-      if (told && mayTell(refusal.at)) await audit.record(services.db, refusal.at, aboutOf(refusal), told)
       services.metrics.refusal('kept')
     } catch (error) {
       services.metrics.refusal('failed')
@@ -46,7 +46,10 @@ export const keepRefusals = (services: Services): Middleware => {
     const refused = ctx.state.refused as traces.Refused | undefined
     if (!refused || !(ctx.state.workspace || ctx.originalUrl.startsWith('/w/'))) return
     const refusal = refusalOf(ctx, refused, services.clock.now())
-    if (flying < most.flying && isOpen(addressKey(ctx.ip), refusal.at)) {
+    const open = isOpen(addressKey(ctx.ip), refusal.at)
+    tell(services, refusal, refused, open)
+    if (refused.passing) return
+    if (flying < most.flying && open) {
       ctx.res.once('close', () => void write(refusal))
       return
     }
@@ -55,31 +58,45 @@ export const keepRefusals = (services: Services): Middleware => {
   }
 }
 
-/** Where clients are refused, by what the event is called. */
-const endpoints: Record<string, 'token.refused' | 'authorization.refused'> = {
+/** Where clients and people are refused, by what the event is called. */
+const endpoints: Record<string, audit.Refusals> = {
   '/authorize': 'authorization.refused',
   '/authorize/:uid': 'authorization.refused',
   '/par': 'authorization.refused',
   '/device_authorization': 'authorization.refused',
+  '/device': 'authorization.refused',
+  '/device/:uid': 'authorization.refused',
   '/backchannel': 'authorization.refused',
   '/token': 'token.refused',
   '/introspect': 'token.refused',
   '/revoke': 'token.refused',
+  '/userinfo': 'userinfo.refused',
+  '/register': 'registration.refused',
+  '/register/:client': 'registration.refused',
+  '/logout': 'logout.refused',
+  '/logout/confirm': 'logout.refused',
+  '/logout/success': 'logout.refused',
 }
 
-/** The event of a refusal; undefined for a page that only a person is refused by, whose own events tell of it. */
-const eventOf = ({ route, code, reason, workspaceId }: traces.Refusal): audit.Happening | undefined => {
+/** Leaves the event of a refusal; none for a page that only a person is refused by, whose own events tell of it. */
+const tell = ({ behind }: Services, refusal: traces.Refusal, refused: traces.Refused, open: boolean): void => {
+  const { route, code: error, reason, workspaceId, clientId, trace, at } = refusal
   const endpoint = route.replace(/^[A-Z]+ \/w\/:workspace/, '')
   const type = endpoints[endpoint]
-  if (!type || workspaceId === null) return undefined
-  return { type, data: { endpoint, error: code, ...(reason === null ? {} : { reason }) } }
+  if (!type || workspaceId === null) return
+  const pace = refused.passing ? paces.passing : paces.refused
+  const kind = { type, workspaceId, data: { endpoint, error }, pace }
+  const about = { workspaceId, clientId: clientId ?? undefined, ...refused.person, trace }
+  const { grantType } = refused
+  const data = {
+    endpoint,
+    error,
+    ...(reason === null ? {} : { reason }),
+    ...(grantType === undefined ? {} : { grant_type: grantType }),
+  }
+  if (open) behind.addOneOf(kind, audit.event(at, about, { type, data }))
+  else behind.leaveOut(kind, at)
 }
-
-const aboutOf = ({ workspaceId, clientId, trace }: traces.Refusal): audit.About => ({
-  workspaceId: workspaceId ?? undefined,
-  clientId: clientId ?? undefined,
-  trace,
-})
 
 // One sender must not use up what is there for all.
 const openGate = () => {
@@ -100,8 +117,8 @@ const refusalOf = (ctx: Context, { code, reason, clientId, checks = [] }: traces
   interaction: (ctx.state.interaction as string | undefined) ?? null,
   route: `${ctx.method} ${ctx.state.route ?? '/w/:workspace/*'}`,
   status: ctx.status,
-  code,
-  reason: reason ?? null,
+  code: plainLine(code, 60),
+  reason: reason === undefined ? null : plainLine(reason, 300),
   checks,
 })
 

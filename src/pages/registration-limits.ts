@@ -1,10 +1,11 @@
 import type { EnginePages } from '../oidc/wiring.ts'
+import { networkOf } from '../platform/network.ts'
 import type { Services } from '../services.ts'
 import { addressKey, type Counter, take } from '../signin/limits.ts'
 
 /** How often somebody may register clients, change them, or have documents of clients fetched. */
 export const registrationLimits = ({ db, clock }: Services): Pick<EnginePages, 'mayRegister' | 'mayFetch'> => ({
-  mayRegister({ ip }, { id: scope, settings: { registration } }, what) {
+  async mayRegister({ ip }, { id: scope, settings: { registration } }, what) {
     const who = addressKey(ip)
     const here: Counter = {
       kind: 'registrations of address',
@@ -13,12 +14,18 @@ export const registrationLimits = ({ db, clock }: Services): Pick<EnginePages, '
       points: registration.per_hour_and_network,
     }
     const all: Counter = { kind: 'registrations', scope, who: 'all', points: registration.per_hour }
-    return take(db, clock.now(), what === 'registration' ? [here, all] : [here])
+    // One after the other: what is refused to one address is not taken from all.
+    if (!(await take(db, clock.now(), [here]))) return false
+    return what === 'change' || take(db, clock.now(), [all])
   },
 
-  mayFetch: ({ ip }, { id: scope }) =>
-    take(db, clock.now(), [
+  async mayFetch({ ip }, { id: scope }) {
+    const network = networkOf(ip)
+    const here: Counter[] = [
       { kind: 'client documents of address', scope, who: addressKey(ip) },
-      { kind: 'client documents', scope, who: 'all' },
-    ]),
+      ...(network === undefined ? [] : [{ kind: 'client documents of network', scope, who: network } as const]),
+    ]
+    if (!(await take(db, clock.now(), here))) return false
+    return take(db, clock.now(), [{ kind: 'client documents', scope, who: 'all' }])
+  },
 })

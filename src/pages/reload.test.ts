@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { type TestLido, testLido } from '../testing.ts'
-import { isSignedIn, redeem, token, visitAs } from './fixtures-testing.ts'
+import { isSignedIn, redeem, token, visit } from './fixtures-testing.ts'
 import { makeExternal, type Outside, openOutside, secretThere } from './outside-testing.ts'
 
 let lido: TestLido
@@ -22,7 +22,7 @@ after(async () => {
 let people = 0
 
 /** Somebody of a pool that is kept in step with a source, signed in; `again` asks for new tokens. */
-const signedIn = async (reloads: boolean) => {
+const signedIn = async (reloads: boolean, mapping: Record<string, string> = {}) => {
   const { slug, workspace, pool } = await makeExternal(lido, outside, {
     source: { mode: 'sync' },
     settings: {
@@ -31,13 +31,14 @@ const signedIn = async (reloads: boolean) => {
     },
   })
   const { db } = lido.services
-  const settings = { reloadClaimsAtRefresh: reloads }
+  const settings = { reloadClaimsAtRefresh: reloads, mapping: JSON.stringify(mapping) }
   await db.updateTable('connections').set(settings).where('workspaceId', '=', workspace.id).execute()
   await new Promise((resolve) => setTimeout(resolve, 250))
   people += 1
   const email = `again${people}@example.org`
-  const person = outside.add({ email, profile: { given_name: 'Ada' } })
-  const browser = await visitAs(lido, slug, email)
+  const person = outside.add({ email, profile: { given_name: 'Ada' }, department: 'Engines' })
+  const browser = await visit(lido, slug, { scope: 'openid profile' })
+  await browser.submit({ identifier: email })
   await browser.submit({ password: secretThere })
   assert.ok(isSignedIn(browser), browser.page.html)
   let { refresh_token } = (await redeem(lido, slug, browser)).body
@@ -51,7 +52,7 @@ const signedIn = async (reloads: boolean) => {
     refresh_token = answer.body.refresh_token ?? refresh_token
     return answer
   }
-  return { again, person, email, pool }
+  return { again, person, email, pool, slug }
 }
 
 const nameOf = async (poolId: string): Promise<unknown> => {
@@ -105,4 +106,19 @@ test('a source that does not answer keeps nobody out who is signed in', async ()
   outside.instead = () => ({ status: 500 })
   assert.equal((await again()).status, 200)
   assert.equal((await again()).status, 200)
+})
+
+test('what a source told at a sign-in is mapped, and is as it is there now where it is asked again', async () => {
+  for (const reloads of [true, false]) {
+    const { again, person, slug } = await signedIn(reloads, { department: 'upstream.department' })
+    const department = async () => {
+      const { body } = await again()
+      const headers = { Authorization: `Bearer ${body.access_token}` }
+      const told = await (await fetch(`${lido.url}/w/${slug}/userinfo`, { headers })).json()
+      return (told as { department?: string }).department
+    }
+    assert.equal(await department(), 'Engines')
+    person.department = 'Poetry'
+    assert.equal(await department(), reloads ? 'Poetry' : 'Engines')
+  }
 })

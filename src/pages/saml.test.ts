@@ -14,6 +14,7 @@ import {
   makeWorkspace,
   redeem,
   rowsOf,
+  token,
   type Visit,
   visit,
 } from './fixtures-testing.ts'
@@ -202,3 +203,22 @@ test('signing out here asks the identity provider to end its session too, and co
 
 const countOf = async (workspaceId: string) =>
   (await rowsOf(lido, `select 1 from artifacts where kind = 'Session' and workspace_id = '${workspaceId}'`)).length
+
+test('a connection maps attributes of the assertion, and a refresh asks nobody again', async () => {
+  const { db } = lido.services
+  const mapping = JSON.stringify({ department: 'upstream.department', city: 'upstream.urn:city' })
+  const set = { mapping, reloadClaimsAtRefresh: true }
+  await db.updateTable('connections').set(set).where('id', '=', connection).execute()
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  const browser = await visit(lido, 'app', { scope: 'openid profile' })
+  const attributes = { department: ['Engines'], 'urn:city': ['London', 'Turin'] }
+  await post(browser, idp.answer(new URL(browser.page.url), { nameId: 'u-mapped', attributes }).fields)
+  const { body } = await redeem(lido, 'app', browser)
+  const renewed = await token(lido.url, 'app', {
+    ...{ grant_type: 'refresh_token', client_id: 'app', refresh_token: body.refresh_token ?? '' },
+  })
+  assert.equal(renewed.status, 200)
+  const headers = { Authorization: `Bearer ${renewed.body.access_token}` }
+  const told = (await (await fetch(`${lido.url}/w/app/userinfo`, { headers })).json()) as Record<string, unknown>
+  assert.deepEqual([told.department, told.city], ['Engines', ['London', 'Turin']])
+})

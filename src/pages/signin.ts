@@ -2,17 +2,19 @@ import type { Context, Middleware } from 'koa'
 import { emptyWork, isEmpty, keyOf, takeWork, type Work } from '../db/work.ts'
 import type * as users from '../directory/users.ts'
 import { atLeast } from '../oidc/acr.ts'
+import { sealLearnt } from '../oidc/contexts.ts'
 import * as interaction from '../oidc/interaction.ts'
 import type { Issuer } from '../oidc/providers.ts'
 import { sealSaid } from '../oidc/said.ts'
 import { checkCsrf } from '../platform/http/csrf.ts'
 import { readForm } from '../platform/http/parse.ts'
 import { Problem } from '../platform/problem.ts'
-import { type Action, advance, find, findPerson, type Stage } from '../signin/advance.ts'
+import { advance } from '../signin/advance.ts'
 import { type Attempt, attemptFrom, attemptRow, beginAttempt, stillGood } from '../signin/attempt.ts'
 import { finish, refuseUnmet } from '../signin/finish.ts'
 import { policyOf } from '../signin/policy.ts'
 import type { Scene } from '../signin/scene.ts'
+import { type Action, find, findPerson, type Stage } from '../signin/stage.ts'
 import { nextStep, type Step } from '../signin/step.ts'
 import { trod } from '../signin/trail.ts'
 import { comeBack, pointed } from './away.ts'
@@ -153,7 +155,8 @@ const complete = async (visit: Visit, stage: Stage): Promise<void> => {
   }
   const { keyring, clock } = visit.scene.services
   const said = done.said && sealSaid(keyring, done.user.id, done.said, clock.now())
-  const destination = await interaction.finish(issuer, ctx, asked, { ...done, said })
+  const learnt = done.learnt && sealLearnt(keyring, done.user.id, done.learnt)
+  const destination = await interaction.finish(issuer, ctx, asked, { ...done, said, learnt })
   await save(visit)
   seeOther(ctx, destination)
 }

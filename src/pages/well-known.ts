@@ -1,5 +1,5 @@
 import type { Context, Middleware } from 'koa'
-import { proofPath, proofsAt } from '../directory/domains.ts'
+import { proofPath, proofsAt } from '../directory/domain-proofs.ts'
 import { relatedOrigins } from '../directory/relying-party.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Services } from '../services.ts'

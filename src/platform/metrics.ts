@@ -16,9 +16,11 @@ export interface Metrics {
   /** An answer of the range API: `breached`, `clear` or `unreachable`. */
   breachCheck(outcome: 'breached' | 'clear' | 'unreachable'): void
   /** A question to an external pool's source, and what it said. */
-  source(call: 'check' | 'find', outcome: string): void
+  source(call: 'check' | 'find' | 'renew', outcome: string): void
   /** Somebody who came from a source: `migrated`, `synced`, `observed`, or `failed`. */
   migration(outcome: string): void
+  /** A question to AWS KMS: `GetPublicKey` or `Sign`; `ok`, or what kind of trouble came back. */
+  kms(call: string, outcome: string): void
   /** Where to ask at each scrape for what is measured rather than counted; a later source replaces an earlier one. */
   observe(sources: {
     passwords?: () => { running: number; queued: number }
@@ -38,8 +40,9 @@ export const openMetrics = (): Metrics => {
   const jobs = counter('lido_jobs_total', 'Runs of a job', 'task', 'outcome')
   const breaches = counter('lido_breach_checks_total', 'Passwords looked up in leaks', 'outcome')
   const refusals = counter('lido_refusals_total', 'Refused requests, by whether the reason was kept', 'outcome')
-  const asked = counter('lido_source_calls_total', 'Questions to the sources of external pools', 'call', 'outcome')
+  const asked = counter('lido_source_calls_total', 'Questions to the sources and upstreams of pools', 'call', 'outcome')
   const migrations = counter('lido_migrations_total', 'People who came from a source', 'outcome')
+  const kmsCalls = counter('lido_kms_calls_total', 'Questions to AWS KMS', 'call', 'outcome')
   const statements = counter('lido_sql_statements_total', 'Statements sent to the database')
   const signIn = remembering((outcome, method) => signIns.labels(outcome, method))
   const job = remembering((task, outcome) => jobs.labels(task, outcome))
@@ -54,6 +57,7 @@ export const openMetrics = (): Metrics => {
     breachCheck: (outcome) => breaches.labels(outcome).inc(),
     source: (call, outcome) => asked.labels(call, outcome).inc(),
     migration: (outcome) => migrations.labels(outcome).inc(),
+    kms: (call, outcome) => kmsCalls.labels(call, outcome).inc(),
     observe({ passwords, pool }) {
       if (passwords) measure(registry, 'lido_password_hashes', 'Password hashes by state', 'state', passwords)
       if (pool) measure(registry, 'lido_database_connections', 'Connections, and who waits for one', 'state', pool)

@@ -9,3 +9,11 @@ export const isStorable = (value: unknown): boolean => {
   }
   return true
 }
+
+/** A text that others had a say in, as one line of readable characters that PostgreSQL takes, and no longer than `most`. */
+export const plainLine = (text: string, most: number): string =>
+  text
+    .replace(/[\p{C}\p{Z}\s]+/gu, ' ')
+    .trim()
+    .slice(0, most)
+    .toWellFormed()

@@ -7,11 +7,11 @@ import type { PoolUpstream } from '../directory/pool-upstream.ts'
 import { isKeptElsewhere, staysElsewhere } from '../directory/pools.ts'
 import * as users from '../directory/users.ts'
 import type { Connection } from '../directory/workspaces.ts'
-import type { Action, Stage } from './advance.ts'
 import { assess } from './assess.ts'
 import { type Attempt, restart } from './attempt.ts'
 import { alertOf, type Back } from './departing.ts'
 import type { Word } from './form.ts'
+import { learntFrom, sealLearnt } from './learnt.ts'
 import { tellOwner } from './notices.ts'
 import { changeOwn } from './own-change.ts'
 import { isAway } from './pools/federated.ts'
@@ -19,6 +19,7 @@ import { openPool } from './pools/index.ts'
 import type { AwayPool } from './pools/pool.ts'
 import { proofOf } from './prove.ts'
 import { openConnections, type Scene } from './scene.ts'
+import type { Action, Stage } from './stage.ts'
 import type { Arrived } from './upstreams/upstream.ts'
 
 /** The name of a proof that was given elsewhere, in the place of a method's. */
@@ -37,10 +38,14 @@ export const arrive = async (stage: Stage, { connection, away, outcome }: Back):
   const linked = await links.find(scene.services.db, connection.pool.id, outcome.user.externalId)
   if (linked && away.upstream.linking === 'off') return turnAway(fresh, connection, undefined)
   if (linked) return comeInLinked(fresh, connection, linked, worth)
-  const arrival = { connection: connection.id, outsider: outcome.user, linking: false, worth }
+  const learnt = learntAt(scene, attempt, connection, outcome)
+  const arrival = { connection: connection.id, outsider: outcome.user, linking: false, worth, learnt }
   if (await holderOf(scene, connection, away, arrival)) return { ...fresh, attempt: { ...attempt, arrival } }
   return comeIn(fresh, connection, away, arrival)
 }
+
+const learntAt = ({ services }: Scene, attempt: Attempt, connection: Connection, { user, renewal }: Arrived) =>
+  sealLearnt(services.keyring, attempt, learntFrom(connection, services.clock.now(), { claims: user.claims, renewal }))
 
 type Arrival = NonNullable<Attempt['arrival']>
 type Worth = Arrival['worth']
@@ -64,12 +69,13 @@ const worthOf = ({ services }: Scene, { trust }: PoolUpstream, { acr, amr = [], 
 const isPhr = (acr: string | undefined): boolean => acr === phishingResistant || acr === 'phrh'
 
 /** Somebody who comes by an identity that they have linked: a user of another pool, with whatever that pool asks besides. */
-const comeInLinked = async (stage: Stage, connection: Connection, link: links.Link, worth: Worth): Promise<Stage> => {
+const comeInLinked = async (stage: Stage, connection: Connection, link: links.Found, worth: Worth): Promise<Stage> => {
   const { scene } = stage
   const home = openConnections(scene).find(({ pool }) => pool.id === link.homePoolId)
   const user = home && (await users.findById(scene.services.db, link.userId))
+  const isStill = user?.status === 'active' && user.era === link.era
   // Whoever stays at a source is let in by it alone: it may have closed them since.
-  if (!home || user?.status !== 'active' || isKeptElsewhere(home.pool, user)) return turnAway(stage, connection, user)
+  if (!home || !isStill || isKeptElsewhere(home.pool, user)) return turnAway(stage, connection, user)
   return prove(stage, home, user, worth)
 }
 
@@ -77,11 +83,13 @@ const comeIn = async (
   stage: Stage,
   connection: Connection,
   away: AwayPool,
-  { outsider, worth }: Arrival,
+  { outsider, worth, learnt }: Arrival,
 ): Promise<Stage> => {
   const welcomed = await away.welcome(outsider)
-  if (welcomed.is === 'refused') return turnAway(stage, connection, undefined)
-  return prove(stage, connection, welcomed.user, worth)
+  if (welcomed.is === 'linked' && away.upstream.linking !== 'off')
+    return comeInLinked(stage, connection, welcomed.link, worth)
+  if (welcomed.is !== 'user') return turnAway(stage, connection, undefined)
+  return prove({ ...stage, attempt: { ...stage.attempt, learnt } }, connection, welcomed.user, worth)
 }
 
 const turnAway = (stage: Stage, connection: Connection, user: users.User | undefined): Stage => {

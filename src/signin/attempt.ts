@@ -75,8 +75,11 @@ const data = z.object({
         phishingResistant: z.boolean(),
         at: z.number(),
       }),
+      learnt: z.string().optional(),
     })
     .optional(),
+  /** What was learnt outside of whoever the attempt is about, sealed; it goes on with their session. */
+  learnt: z.string().optional(),
   /** Whether a proof made or changed the user whom the attempt is about since it was read. */
   settled: z.boolean().optional(),
   /** A form that has to be shown again: what was typed (never a password) and what is wrong with it. */
@@ -145,6 +148,7 @@ export const restart = (attempt: Attempt): Attempt => ({
   settled: undefined,
   person: undefined,
   arrival: undefined,
+  learnt: undefined,
 })
 
 /**

@@ -1,12 +1,14 @@
 import type { Acr } from '../directory/acr.ts'
 import * as audit from '../directory/audit.ts'
+import type { Learnt } from '../directory/contexts.ts'
 import type { User } from '../directory/users.ts'
-import { askingOf, type Stage } from './advance.ts'
 import { keepLink } from './arrive.ts'
 import { arrived, riskIn } from './assess.ts'
+import { learntIn } from './learnt.ts'
 import { connectionOf, policyOf } from './policy.ts'
 import { claimsIn } from './post-authentication.ts'
 import { forgiveFailures } from './prove.ts'
+import { askingOf, type Stage } from './stage.ts'
 import { nextStep } from './step.ts'
 import { sessionProof } from './strength.ts'
 
@@ -18,6 +20,8 @@ export interface Entry {
   at: Date
   /** What the operator's script and application want told of this sign-in, where there is either. */
   said?: Record<string, unknown>
+  /** What was told of them outside, where the connection keeps it. */
+  learnt?: Learnt | undefined
 }
 
 /**
@@ -47,7 +51,8 @@ export const finish = async (stage: Stage): Promise<Entry | undefined> => {
   const connection = connectionOf(scene, attempt)
   const { script, application } = connection?.postAuthentication ?? {}
   const said = script || application ? { said: claimsIn(scene.services.keyring, attempt) } : {}
-  return { user, amr: connection?.amr ?? step.amr, acr: step.acr, at, ...said }
+  const learnt = connection && learntIn(scene.services.keyring, attempt, connection)
+  return { user, amr: connection?.amr ?? step.amr, acr: step.acr, at, learnt, ...said }
 }
 
 /** Writes down that somebody cannot prove what is asked of them. */

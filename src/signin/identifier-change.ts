@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type Identifier, type IdentifierKind, readIdentifier } from '../directory/identifiers.ts'
 import { hostOf, type Note, post } from '../directory/outbox.ts'
 import { isKeptElsewhere, type Pool } from '../directory/pools.ts'
+import * as changes from '../directory/user-changes.ts'
 import * as users from '../directory/users.ts'
 import { Problem } from '../platform/problem.ts'
 import * as challenges from './challenges.ts'
@@ -112,7 +113,7 @@ export const complete = async (
     const identifiers = [...kept, { ...identifierIn(wanted), verified: true }]
     const { status, profile, metadata } = record
     const known = { ...record, identifiers: before.identifiers }
-    await users.update(trx, now, known, { status, profile, metadata, identifiers }, { kind: 'person', id: user.id })
+    await changes.update(trx, now, known, { status, profile, metadata, identifiers }, { kind: 'person', id: user.id })
     await challenges.endAll(trx, now, pool.id, user.id)
     await tell(trx, at, before, wanted)
     return 'changed' as const

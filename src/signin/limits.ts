@@ -37,6 +37,7 @@ const limits = {
   registrations: { points: 100, window: 3600 },
   // Addresses that are asked for a document, whatever comes of it: nobody is to fetch by us at will.
   'client documents of address': { points: 60, window: 3600 },
+  'client documents of network': { points: 600, window: 3600 },
   'client documents': { points: 2000, window: 3600 },
 } as const
 export type LimitKind = keyof typeof limits

@@ -1,4 +1,4 @@
-import type { OutsideMapping } from '../directory/outside-mapping.ts'
+import { type OutsideMapping, readPath } from '../directory/outside-mapping.ts'
 import type { PoolSettings } from '../directory/pool-settings.ts'
 import { faultsOf } from '../directory/profiles.ts'
 import type { Outsider } from './outsider.ts'
@@ -76,17 +76,6 @@ const readAll = (paths: Record<string, string>, claims: Record<string, unknown>)
       return value === undefined || value === null ? [] : [[name, value]]
     }),
   )
-
-/** A claim by its whole name, as namespaced ones have dots of their own, else by the way into what it holds. */
-const readPath = (claims: Record<string, unknown>, path: string): unknown => {
-  if (Object.hasOwn(claims, path)) return claims[path]
-  return path
-    .split('.')
-    .reduce<unknown>((held, name) => (isRecord(held) && Object.hasOwn(held, name) ? held[name] : undefined), claims)
-}
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const mostNames = 200
 

@@ -32,3 +32,11 @@ for (const odd of ['a\0b', 'a\ud800b', '\udfff'])
     assert.deepEqual(storableOutsider(told), { ...others, claims })
     assert.equal(storableOutsider({ ...ada, externalId: odd }), undefined)
   })
+
+test('what is nested without end is cut off, before anybody walks it', () => {
+  const deep = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels))
+  const told = { ...ada, claims: { ...ada.claims, endless: deep(30_000), few: deep(9) } }
+  const kept = storableOutsider(told)?.claims
+  assert.deepEqual(kept?.few, deep(9))
+  assert.ok(JSON.stringify(kept?.endless).length < 250)
+})

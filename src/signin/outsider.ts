@@ -29,18 +29,23 @@ export const outsider: z.ZodType<Outsider> = z.object({
   tenant: z.string().optional(),
 }) as z.ZodType<Outsider>
 
+// Far more than a claim has; what goes deeper exhausts the stack of whoever walks it.
+const mostLevels = 100
+
 /**
  * What the outside told without what PostgreSQL keeps in no text: the character NUL, and halves of a pair of surrogates. A
- * text that has one is left out whole, as is a field of such a name, so that no name becomes another's.
+ * text that has one is left out whole, as is a field of such a name, so that no name becomes another's; and so is what is
+ * more than a hundred levels deep.
  */
-export const storable = <Told>(told: Told): Told => clean(told) as Told
+export const storable = <Told>(told: Told): Told => clean(told, mostLevels) as Told
 
-const clean = (told: unknown): unknown => {
+const clean = (told: unknown, levels: number): unknown => {
   if (typeof told === 'string') return isKept(told) ? told : undefined
-  if (Array.isArray(told)) return told.map(clean).filter((one) => one !== undefined)
+  if (levels === 0 && typeof told === 'object' && told !== null) return undefined
+  if (Array.isArray(told)) return told.map((one) => clean(one, levels - 1)).filter((one) => one !== undefined)
   if (typeof told !== 'object' || told === null || Object.getPrototypeOf(told) !== Object.prototype) return told
   const kept = Object.entries(told).flatMap(([name, value]) => {
-    const cleaned = clean(value)
+    const cleaned = clean(value, levels - 1)
     return isKept(name) && (cleaned !== undefined || value === undefined) ? [[name, cleaned]] : []
   })
   return Object.fromEntries(kept)

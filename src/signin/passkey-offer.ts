@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto'
 import type { Pool } from '../directory/pools.ts'
 import type { User } from '../directory/users.ts'
-import type { Stage } from './advance.ts'
 import type { Attempt } from './attempt.ts'
 import { openConnections, type Scene } from './scene.ts'
+import type { Stage } from './stage.ts'
 import { partyAt } from './webauthn.ts'
 
 /** How long nobody is asked again in a browser where they did not want to, in milliseconds. */

@@ -31,6 +31,7 @@ export const tryMethod = async <Pending>(
   const standing = await look(scene.services.hot, now, [...gates, ...counters])
   const isOpen = !method.guarded || standing.isOpen(gates)
   const mayLook = isOpen && (!method.guarded || isSlowEnough(at))
+  const wasAway = isAwayFor(at, method)
   const verdict = mayLook ? await settled(at, method, answer, pending) : ({ ok: false, why: 'too-many' } as const)
   const failures = failuresOf(at, standing)
   if (!verdict.ok) fail(at, method.name, verdict.why, door)
@@ -39,8 +40,15 @@ export const tryMethod = async <Pending>(
   if (!verdict.ok && isOpen && verdict.why !== 'unavailable') chargeFailure(at, failures)
   if (!verdict.ok && at.pool.settings.risk.high === 'refuse') await tellOfRefusal(at, false)
   if (!verdict.ok) scene.services.metrics.signIn(verdict.why, method.name)
-  return { ...verdict, failures }
+  return { ...(wasAway || isAwayFor(at, method) ? unexplained(verdict) : verdict), failures }
 }
+
+const isAwayFor = ({ home }: Asking, { name }: Pick<Method, 'name'>): boolean =>
+  name === 'password' && home.isAway?.() === true
+
+/** While some passwords cannot be checked, none that was refused tells whether it was: or it would tell whose they are. */
+const unexplained = (verdict: Tried): Tried =>
+  verdict.ok || verdict.why === 'elsewhere' ? verdict : { ok: false, why: 'unavailable' }
 
 /** What became of a try; a right answer is somebody's, who has been made a user by it where they come from outside. */
 export type Tried =

@@ -44,7 +44,7 @@ export const begin = async (
   if (staysElsewhere(pool)) return { alert: passwordElsewhere }
   const found = await users.findByIdentifier(services.db, pool.id, identifier)
   const user = found?.status === 'active' && mayBeReset(pool, found) ? found : undefined
-  const guest = await openPool(pool, services).seek(identifier, found)
+  const guest = await openPool(pool, services).seek(identifier, found, scene.ip)
   const known = user?.identifiers ?? (guest && told(guest))
   const channel = isTexted(services, pool, identifier) ? 'sms' : 'email'
   const address = known && addressOf(services, pool, known, identifier)

@@ -117,7 +117,7 @@ const begin = async (
 ): Promise<Registration> => {
   const { services } = scene
   const found = await users.findByIdentifier(services.db, pool.id, wanted.identifier)
-  const guest = await openPool(pool, services).seek(wanted.identifier, found)
+  const guest = await openPool(pool, services).seek(wanted.identifier, found, scene.ip)
   return send(scene, attempt, pool, wanted, guest)
 }
 

@@ -1,3 +1,4 @@
+import * as runs from '../directory/script-runs.ts'
 import * as scripts from '../directory/scripts.ts'
 import type { ConnectionScript } from '../directory/workspaces.ts'
 import type { Outcome } from '../platform/sandbox.ts'
@@ -44,8 +45,8 @@ const keep = async (
   flying += 1
   try {
     const at = clock.now()
-    await scripts.keepRun(db, script, { at, version: script.version, ...told(script, outcome), ...about })
-    if (script.recordNext) await scripts.recordSample(db, at, script, input)
+    await runs.keepRun(db, script, { at, version: script.version, ...told(script, outcome), ...about })
+    if (script.recordNext) await runs.recordSample(db, at, script, input)
   } catch (error) {
     log.warn({ err: error, trace: about.trace ?? undefined }, 'the run of a script could not be kept')
   } finally {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { Action, Stage } from './advance.ts'
 import type { Attempt } from './attempt.ts'
 import { levels } from './risk.ts'
+import type { Action, Stage } from './stage.ts'
 import type { Step } from './step.ts'
 
 const subject = z.enum(['user', 'inactive', 'stranger', 'new'])

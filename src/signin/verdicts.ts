@@ -1,12 +1,15 @@
+import { type Pool, staysElsewhere } from '../directory/pools.ts'
 import type { User } from '../directory/users.ts'
-import type { Stage } from './advance.ts'
 import type { Attempt } from './attempt.ts'
 import type { Word } from './form.ts'
+import { learntFrom, sealLearnt } from './learnt.ts'
 import { windowMinutes } from './limits.ts'
 import type { Asking, Method, Verdict } from './methods/method.ts'
 import { tellOfFailure, tellOwner } from './notices.ts'
+import { connectionOf } from './policy.ts'
 import { proofOf, type Tried } from './prove.ts'
 import { fewCodes } from './recovery-codes.ts'
+import type { Stage } from './stage.ts'
 
 /** The attempt after a right answer: one proof more, and no question open. */
 export const proven = async (
@@ -24,8 +27,20 @@ export const proven = async (
     pending: undefined,
     proofs: [...attempt.proofs, proofOf(method, user, clock.now(), verdict)],
     evidence: { ...attempt.evidence, ...verdict.evidence },
+    ...learntBy({ scene, attempt }, verdict.evidence.arrival?.outsider.claims),
     ...(left !== undefined && left <= fewCodes ? { codesLeft: left } : {}),
   }
+}
+
+/** What the pool's source told with a proof. */
+const learntBy = (
+  { scene, attempt }: Pick<Stage, 'scene' | 'attempt'>,
+  claims: Record<string, unknown> | undefined,
+): Pick<Attempt, 'learnt'> => {
+  const connection = claims && connectionOf(scene, attempt)
+  const { keyring, clock } = scene.services
+  const learnt = connection && sealLearnt(keyring, attempt, learntFrom(connection, clock.now(), { claims }))
+  return learnt ? { learnt } : {}
 }
 
 /**
@@ -38,7 +53,7 @@ export const refused = async (
   method: string,
   why: Extract<Tried, { ok: false }>['why'],
 ): Promise<Attempt> => {
-  const alert = alertOf(why, method)
+  const alert = alertOf(why, method, pool)
   const knows = attempt.proofs.some(({ factors }) => factors.includes('knowledge'))
   if (!knows || attempt.warned || subject.is !== 'user') return { ...attempt, alert }
   await tellOfFailure(scene, pool, subject.user)
@@ -48,12 +63,17 @@ export const refused = async (
 /** Said where a password is kept elsewhere for good, and can only be changed there. */
 export const passwordElsewhere: Word = { key: 'alert.password_elsewhere' }
 
-/** What an answer that was not taken is called. */
-export const alertOf = (why: Extract<Tried, { ok: false }>['why'], method: string): Word => {
+/** What an answer that was not taken is called; where passwords are set elsewhere, nobody learns who has to set one. */
+export const alertOf = (
+  why: Extract<Tried, { ok: false }>['why'],
+  method: string,
+  pool?: Pick<Pool, 'source'>,
+): Word => {
   if (why === 'unavailable') return { key: 'alert.source_unavailable' }
   if (why === 'elsewhere') return passwordElsewhere
   if (why === 'too-many') return { key: 'alert.too_many', values: { minutes: windowMinutes('account') } }
   if (why === 'expired') return { key: method === 'passkey' ? 'alert.passkey_expired' : 'alert.code_expired' }
+  if (method === 'password' && pool && staysElsewhere(pool)) return { key: 'alert.credentials_elsewhere' }
   const known: Record<string, string> = {
     password: 'alert.credentials',
     totp: 'alert.totp_wrong',

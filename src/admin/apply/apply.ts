@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { FileFault } from './file.ts'
 import { look, type Tools } from './kind.ts'
-import { kinds } from './kinds.ts'
+import { inApplying, inPruning, kinds } from './kinds.ts'
 import type { Planned } from './plan.ts'
 import { readRecords, type WrittenFile } from './records.ts'
 import type { Report } from './stage.ts'
@@ -36,13 +36,18 @@ export const apply = async (tools: Tools, text: string, dryRun: boolean): Promis
 class TakenBack extends Error {}
 
 const applyAll = async (tools: Tools, { records, prune, reach }: WrittenFile, report: Report): Promise<void> => {
-  for (const kind of kinds.toReversed()) {
+  for (const kind of inPruning) {
     const line = prune.get(kind.name)
     if (line === undefined) continue
     await kind.prune(await look(tools, reach), records.get(kind.name) ?? [], line, report)
   }
-  for (const kind of kinds) {
+  const pruned = report.plan.splice(0)
+  for (const kind of inApplying) {
     const wished = records.get(kind.name) ?? []
     if (wished.length > 0) await kind.apply(await look(tools, reach), wished, report)
   }
+  const order = new Map(kinds.map(({ noun }, index) => [noun, index]))
+  const applied = report.plan.splice(0)
+  const sorted = applied.toSorted((one, other) => (order.get(one.noun) ?? 0) - (order.get(other.noun) ?? 0))
+  report.plan.push(...pruned, ...sorted)
 }

@@ -10,7 +10,17 @@ before(async () => {
 after(() => lido.stop())
 
 const applied = (text: string) =>
-  apply({ ...lido.services, variable: () => undefined, acceptConflicts: false }, text, false)
+  apply(
+    {
+      ...lido.services,
+      variable: () => undefined,
+      acceptConflicts: false,
+      confirmMigration: false,
+      beside: async () => ({ detail: 'nothing' }),
+    },
+    text,
+    false,
+  )
 const rows = () =>
   lido.services.db.selectFrom('domains').select(['host', 'state', 'isPrimary']).orderBy('host').execute()
 const line = (fields: string) => `domains:\n  - { workspace: demo, ${fields} }\n`

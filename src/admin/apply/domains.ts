@@ -53,6 +53,6 @@ const settle = async (
   domain: domains.Domain,
   { active, primary }: Pick<Fields, 'active' | 'primary'>,
 ): Promise<void> => {
-  const now = active && domain.state === 'pending' ? await domains.activate(db, at, domain, system) : domain
+  const now = active && domain.state === 'pending' ? await domains.activate(db, at, domain, 'operator', system) : domain
   if (now.isPrimary !== primary) await domains.setPrimary(db, at, now, primary, system)
 }

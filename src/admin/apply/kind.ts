@@ -4,6 +4,7 @@ import type { Config } from '../../config.ts'
 import type { Db } from '../../db/connect.ts'
 import * as connections from '../../directory/connections.ts'
 import * as pools from '../../directory/pools.ts'
+import * as scripts from '../../directory/scripts.ts'
 import * as tenants from '../../directory/tenants.ts'
 import * as workspaces from '../../directory/workspaces.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -27,6 +28,10 @@ export interface Tools {
   variable(name: string): string | undefined
   /** Whether a pool may change in a way that users who are there conflict with. */
   acceptConflicts: boolean
+  /** Whether a pool may come to move its people over for good as they sign in. */
+  confirmMigration: boolean
+  /** The text of a file beside the one that is applied, or why there is none. */
+  beside(name: string): Promise<{ text: string } | { detail: string }>
 }
 
 /** The workspaces and pools that a file names: what it says of clients, connections, groups and tenants ends there. */
@@ -50,6 +55,7 @@ export interface Scene extends Tools {
   connectionIds: ReadonlyMap<string, string>
   /** The slugs of pools and workspaces, by id. */
   slugs: ReadonlyMap<string, string>
+  scripts: readonly Pick<scripts.Script, 'id' | 'name' | 'workspaceId'>[]
 }
 
 /** What a change is, for whoever counts the users that it touches. */
@@ -85,6 +91,8 @@ export interface Kind<Fields extends object, Row> {
   order?(one: Naming, other: Naming): number
   /** Records that others in the file stand on, though it does not name them. */
   implied?(naming: Naming): Naming[]
+  /** What a file says of a record with what stands in another file beside it. */
+  load?(tools: Tools, fields: Record<string, unknown>): Promise<{ fields: Record<string, unknown>; faults: Fault[] }>
   list(scene: Scene): Promise<Row[]>
   /** A record in the words of a file. */
   tell(scene: Scene, row: Row): Fields
@@ -123,6 +131,7 @@ export const look = async (tools: Tools, reach: Reach | undefined): Promise<Scen
     at: tools.clock.now(),
     reach,
     slugs,
+    scripts: await scripts.listNames(db),
     pools: new Map(foundPools.map((pool) => [pool.slug, pool])),
     workspaces: new Map(foundWorkspaces.map((workspace) => [workspace.slug, workspace])),
     tenants: new Map(foundTenants.map((tenant) => [tenant.id, tenant])),

@@ -10,7 +10,7 @@ export const secretsInFile = z
     z.strictObject({ env: z.string().regex(/^[A-Z][A-Z0-9_]{0,199}$/, 'A variable is named in capitals') }),
   )
   .default({})
-type InFile = z.output<typeof secretsInFile>
+export type InFile = z.output<typeof secretsInFile>
 
 /** Both fields of a file that name secrets. */
 interface Named {

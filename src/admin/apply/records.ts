@@ -114,6 +114,7 @@ const reachOf = (records: ReadonlyMap<string, readonly WrittenRecord[]>): Reach 
       ...named('messages', 'workspace'),
       ...named('resources', 'workspace'),
       ...named('domains', 'workspace'),
+      ...named('scripts', 'workspace'),
     ]),
     pools: new Set([...named('pools', 'slug'), ...named('tenants', 'pool'), ...named('groups', 'pool')]),
   }

@@ -85,7 +85,9 @@ const applyOne = async <Fields extends object, Row>(
 ): Promise<void> => {
   const refuse = (faults: readonly Fault[]) => fail(kind.noun, record, faults, report)
   const before = row === undefined ? undefined : kind.tell(scene, row)
-  const read = readFields(kind.schema, { ...before, ...record.fields })
+  const loaded = await kind.load?.(scene, record.fields)
+  if (loaded?.faults.length) return refuse(loaded.faults)
+  const read = readFields(kind.schema, { ...before, ...(loaded?.fields ?? record.fields) })
   if (!read.success) return refuse(read.error.issues.flatMap(faultsOf))
   const wished = read.data
   const remarks = kind.remark?.(scene, row, wished) ?? {}

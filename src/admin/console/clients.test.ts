@@ -172,6 +172,26 @@ test('what the Spring snippet says is read as YAML', () => {
   assert.deepEqual(registration.lido.scope, ['openid', 'profile', 'email'])
 })
 
+test('what its ID tokens tell, and what is encrypted for it, are chosen by the form and shown', async () => {
+  await browser.get(`${at}/shop`)
+  assert.match(browser.page.html, /Who it is; the rest is at userinfo/)
+  await fill(browser, `${at}/shop/~edit`, { id_token_claims: 'scopes', userinfo_encrypted_response_alg: 'ECDH-ES' })
+  assert.match(browser.page.html, /id="error-userinfo_encrypted_response_alg"[^>]*>This needs the public keys/)
+  const key = { kty: 'OKP', crv: 'X25519', x: 'hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo', use: 'enc' }
+  await fill(browser, `${at}/shop/~edit`, {
+    jwks: JSON.stringify({ keys: [key] }),
+    id_token_claims: 'scopes',
+    userinfo_encrypted_response_alg: 'ECDH-ES',
+    userinfo_encrypted_response_enc: 'A256GCM',
+  })
+  assert.match(browser.page.html, /Also what its scopes let it know/)
+  const { body } = await lido.call('GET', `${api}/shop`)
+  assert.deepEqual(
+    [body.id_token_claims, body.userinfo_encrypted_response_alg, body.userinfo_encrypted_response_enc],
+    ['scopes', 'ECDH-ES', 'A256GCM'],
+  )
+})
+
 test('a client of a profile is made by the form, with its public keys as JSON', async () => {
   const key = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo', kid: 'one', use: 'sig' }
   const fields = {

@@ -55,7 +55,8 @@ const put = (values: Record<string, string>, tag: string, value: string): void =
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 
-const plain = (text: string): string =>
+/** What a page's text says, without its character references. */
+export const plain = (text: string): string =>
   text
     .replaceAll('&quot;', '"')
     .replaceAll('&#39;', "'")

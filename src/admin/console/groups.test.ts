@@ -20,11 +20,8 @@ before(async () => {
 })
 after(() => lido.stop())
 
-const make = async (name: string, parent: string | null = null): Promise<string> => {
-  const made = await lido.call('POST', '/pools/crew/groups', { name, parent_id: parent })
-  assert.equal(made.status, 201, JSON.stringify(made.body))
-  return String(made.body.id)
-}
+const make = async (name: string, parent: string | null = null): Promise<string> =>
+  (await lido.make('/pools/crew/groups', { name, parent_id: parent })).id
 const getGroup = async (id: string) => (await lido.call('GET', `/pools/crew/groups/${id}`)).body
 const membersOf = async (id: string) =>
   ((await lido.call('GET', `/pools/crew/groups/${id}/members`)).body.items ?? []).map(({ id }) => id).toSorted()

@@ -18,11 +18,7 @@ const user_schema = {
   properties: { given_name: { type: 'string' }, terms: { type: 'boolean' }, age: { type: 'integer', minimum: 18 } },
   required: ['given_name'],
 }
-const make = async (path: string, body: unknown) => {
-  const made = await lido.call('POST', path, body)
-  assert.equal(made.status, 201, `${path}: ${JSON.stringify(made.body)}`)
-  return made.body
-}
+const make = (path: string, body: object) => lido.make(path, body)
 
 before(async () => {
   lido = await adminLido()

@@ -1,4 +1,5 @@
 import type { Browser } from '../../browser-testing.ts'
+import { plain } from './forms-testing.ts'
 
 /** Opens a page's form and sends it as a browser does: what is not named keeps what it shows, what is null is unticked. */
 export const fill = async (browser: Browser, path: string, fields: Record<string, string | null>): Promise<void> => {
@@ -27,11 +28,3 @@ export const shownIn = (html: string): Record<string, string> => {
 }
 
 export const csrfOf = (html: string): string => html.match(/name="csrf" value="([^"]+)"/)?.[1] ?? ''
-
-const plain = (text: string): string =>
-  text
-    .replaceAll('&quot;', '"')
-    .replaceAll('&#39;', "'")
-    .replaceAll('&lt;', '<')
-    .replaceAll('&gt;', '>')
-    .replaceAll('&amp;', '&')

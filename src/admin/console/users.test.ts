@@ -26,11 +26,7 @@ const user_schema = {
 }
 const metadata_schema = { type: 'object', properties: { level: { type: 'integer' } } }
 
-const make = async (path: string, body: unknown): Promise<string> => {
-  const made = await lido.call('POST', path, body)
-  assert.equal(made.status, 201, `${path}: ${JSON.stringify(made.body)}`)
-  return String(made.body.id)
-}
+const make = async (path: string, body: object): Promise<string> => (await lido.make(path, body)).id
 
 const makeUser = (email: string, more: object = {}) =>
   make('/pools/guests/users', {

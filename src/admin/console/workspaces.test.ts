@@ -23,6 +23,7 @@ test('a workspace is made, shown with its addresses, and changed', async () => {
   for (const tab of ['Clients', 'Connections', 'Keys']) assert.ok(browser.link(tab))
   await fill(browser, '/console/workspaces/acme/~edit', {
     'lifetimes.access_token': '600',
+    'lifetimes.pushed_request': '120',
     'branding.color': '#0a7d4f',
   })
   assert.match(browser.page.html, /The workspace was changed/)
@@ -34,6 +35,7 @@ test('a workspace is made, shown with its addresses, and changed', async () => {
     links: [{ label: 'Privacy', href: 'https://a.example/p?x=1' }],
   })
   assert.equal((body.lifetimes as Record<string, number>).access_token, 600)
+  assert.equal((body.lifetimes as Record<string, number>).pushed_request, 120)
 })
 
 test('a wrong value is said at its field, and what was typed stays', async () => {

@@ -31,6 +31,13 @@ const pointersOf = ({ body }: { body: unknown }) =>
 test('what does not fit together in how a client speaks is refused at the field', async () => {
   const byKey = { token_endpoint_auth_method: 'private_key_jwt' }
   const byName = { token_endpoint_auth_method: 'tls_client_auth' }
+  const pairedDevice = {
+    ...byKey,
+    subject_type: 'pairwise',
+    jwks_uri: 'https://app.example/keys',
+    sector_identifier_uri: 'https://app.example/sector',
+    grant_types: ['authorization_code', 'urn:ietf:params:oauth:grant-type:device_code'],
+  }
   const wrong: [object, string][] = [
     [byKey, '/token_endpoint_auth_method'],
     [{ token_endpoint_auth_method: 'self_signed_tls_client_auth' }, '/token_endpoint_auth_method'],
@@ -52,12 +59,31 @@ test('what does not fit together in how a client speaks is refused at the field'
     [{ require_signed_request_object: true }, '/require_signed_request_object'],
     [{ id_token_encrypted_response_alg: 'ECDH-ES' }, '/id_token_encrypted_response_alg'],
     [{ jwks, id_token_encrypted_response_enc: 'A256GCM' }, '/id_token_encrypted_response_enc'],
+    ...['userinfo', 'introspection', 'authorization'].flatMap((what): [object, string][] => [
+      [{ [`${what}_encrypted_response_alg`]: 'ECDH-ES' }, `/${what}_encrypted_response_alg`],
+      [{ jwks, [`${what}_encrypted_response_alg`]: 'RSA-OAEP-256' }, `/${what}_encrypted_response_alg`],
+      [{ jwks, [`${what}_encrypted_response_alg`]: 'RSA1_5' }, `/${what}_encrypted_response_alg`],
+      [{ jwks, [`${what}_encrypted_response_alg`]: 'dir' }, `/${what}_encrypted_response_alg`],
+      [{ jwks, [`${what}_encrypted_response_enc`]: 'A256GCM' }, `/${what}_encrypted_response_enc`],
+    ]),
+    [
+      { jwks: { keys: [{ ...key, use: 'sig' }] }, id_token_encrypted_response_alg: 'ECDH-ES' },
+      '/id_token_encrypted_response_alg',
+    ],
+    [
+      { jwks: { keys: [{ ...key, alg: 'ES256' }] }, userinfo_encrypted_response_alg: 'ECDH-ES' },
+      '/userinfo_encrypted_response_alg',
+    ],
+    [{ id_token_claims: 'all' }, '/id_token_claims'],
     [{ response_types: ['token'] }, '/response_types/0'],
     [{ response_types: ['code', 'id_token'], redirect_uris: ['http://localhost/cb'] }, '/response_types'],
     [{ response_types: ['code', 'id_token'], redirect_uris: ['https://localhost/cb'] }, '/response_types'],
     [{ userinfo_signed_response_alg: 'none' }, '/userinfo_signed_response_alg'],
     [{ userinfo_signed_response_alg: 'HS256' }, '/userinfo_signed_response_alg'],
     [{ subject_type: 'pairwise', grant_types: ['client_credentials'], redirect_uris: [] }, '/sector_identifier_uri'],
+    [{ ...pairedDevice, token_endpoint_auth_method: 'client_secret_basic' }, '/token_endpoint_auth_method'],
+    [{ ...pairedDevice, jwks_uri: undefined, jwks }, '/subject_type'],
+    [{ ...pairedDevice, sector_identifier_uri: undefined }, '/sector_identifier_uri'],
   ]
   for (const [more, pointer] of wrong) {
     const answer = await make(more)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
 import { type ClientMetadata, clientMetadata, refuseMisfits, writtenMetadata } from '../../directory/client-metadata.ts'
 import * as clients from '../../directory/clients.ts'
 import { refuseUnsignable } from '../../directory/key-settings.ts'
@@ -9,9 +10,10 @@ import { Problem } from '../../platform/problem.ts'
 import { uuidv7 } from '../../platform/secrets.ts'
 import { type Actor, byOf, demand, demandEverything } from '../access.ts'
 import { patchedBy } from '../check.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { byId, listRoute } from '../list.ts'
 import { checkMatch, etagOf, getWorkspace } from '../reach.ts'
-import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+import { type Call, type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 
 const known = new Set([...Object.keys(claimsOfScopes), 'offline_access'])
 
@@ -51,25 +53,17 @@ const inWorkspace = z.strictObject({ workspace: z.string().describe('Slug or id'
 const oneClient = inWorkspace.extend({ client_id: z.string().max(255) })
 
 export const clientRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: '/workspaces/{workspace}/clients',
     name: 'listClients',
     summary: 'List the clients of a workspace',
     scope: 'clients:read',
     params: inWorkspace,
-    query: listQuery({}),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const { services, params, query } = call
-      const { db, keyring } = services
-      const { limit } = query
-      const workspace = await getWorkspace(call, params.workspace)
-      const list = `clients:${workspace.id}`
-      const [after] = readCursor(keyring, list, query.cursor) ?? []
-      const rows = await clients.list(db, workspace.id, { limit: limit + 1, after })
-      return { body: pageOf(rows, { limit, keyring, list, position: ({ id }) => [id], item: (row) => clientOf(row) }) }
+    items: answered,
+    async open(call) {
+      const { id } = await getWorkspace(call, call.params.workspace)
+      const read = (page: Page) => clients.list(call.services.db, id, page)
+      return { list: `clients:${id}`, read, position: byId, item: clientOf }
     },
   }),
   route({
@@ -123,7 +117,7 @@ export const clientRoutes: Route[] = [
     answer: answered,
     status: 200,
     async handle(call) {
-      const { services, actor, at, ifMatch, body } = call
+      const { services, actor, ifMatch, body } = call
       const { workspace, before } = await getChangeable(call)
       checkMatch(ifMatch, before)
       const current = before.metadata
@@ -133,9 +127,7 @@ export const clientRoutes: Route[] = [
       demandConnections(actor, workspace, merged.connections, current.connections)
       if (movesSector(current, merged)) await demandSector(services, merged)
       const changing = { workspaceId: workspace.id, before, ...merged, keyring: services.keyring }
-      const { client, secret } = await services.db
-        .transaction()
-        .execute((trx) => clients.update(trx, at, changing, byOf(actor)))
+      const { client, secret } = await inTransaction(call, (trx, at, by) => clients.update(trx, at, changing, by))
       return { body: clientOf(client, secret), etag: etagOf(client) }
     },
   }),
@@ -148,11 +140,9 @@ export const clientRoutes: Route[] = [
     params: oneClient,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const { workspace, before } = await getChangeable(call)
       const changing = { workspaceId: workspace.id, before }
-      await services.db.transaction().execute((trx) => clients.remove(trx, at, changing, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => clients.remove(trx, at, changing, by))
     },
   }),
   route({
@@ -165,12 +155,9 @@ export const clientRoutes: Route[] = [
     answer: answered,
     status: 201,
     async handle(call) {
-      const { services, actor, at } = call
       const { workspace, before } = await getChangeable(call)
-      const changing = { workspaceId: workspace.id, before, keyring: services.keyring }
-      const { client, secret } = await services.db
-        .transaction()
-        .execute((trx) => clients.rotateSecret(trx, at, changing, byOf(actor)))
+      const changing = { workspaceId: workspace.id, before, keyring: call.services.keyring }
+      const { client, secret } = await inTransaction(call, (trx, at, by) => clients.rotateSecret(trx, at, changing, by))
       return { body: clientOf(client, secret), etag: etagOf(client), location: locationOf(workspace, client.id) }
     },
   }),
@@ -183,11 +170,9 @@ export const clientRoutes: Route[] = [
     params: oneClient,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const { workspace, before } = await getChangeable(call)
       const changing = { workspaceId: workspace.id, before }
-      await services.db.transaction().execute((trx) => clients.endOldSecret(trx, at, changing, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => clients.endOldSecret(trx, at, changing, by))
     },
   }),
 ]

@@ -94,13 +94,7 @@ test('a connection that ends leaves the clients that named it, and opens them to
 
 test('lists in order, page by page', async () => {
   await connect('staff', { position: -5 })
-  const pools: unknown[] = []
-  let cursor: unknown
-  do {
-    const { body } = await lido.call('GET', `${path}?limit=1${cursor ? `&cursor=${cursor}` : ''}`)
-    pools.push(...(body.items ?? []).map(({ pool }) => pool))
-    cursor = body.next_cursor
-  } while (cursor)
+  const pools = (await lido.list(`${path}?limit=1`)).map(({ pool }) => pool)
   assert.equal(pools[0], 'staff')
   assert.deepEqual([...pools].sort(), ['guests', 'partners', 'raced', 'staff'])
 })
@@ -122,4 +116,45 @@ test('an operator with limits meets only the connections of their pools', async 
   assert.equal((await limited.call('POST', path, { pool: 'guests' })).status, 404)
   assert.equal((await limited.call('GET', '/workspaces/demo/connections')).status, 404)
   assert.equal((await limited.call('GET', `/workspaces/demo/connections/${items[0]?.id}`)).status, 404)
+})
+
+test('a mapping names what was told outside, and never what a token says of itself', async () => {
+  await lido.call('POST', '/pools', { slug: 'told', name: 'Told' })
+  const connected = await connect('told')
+  const mapping = {
+    department: 'upstream.department',
+    city: 'upstream.address.locality',
+    n: 'upstream.https://x.example/n',
+  }
+  const { body } = await lido.call('PATCH', `${path}/${connected.id}`, { mapping })
+  assert.deepEqual(body.mapping, mapping)
+  for (const name of ['sub', 'iss', 'aud', 'exp', 'act', 'cnf', 'active', 'email']) {
+    const wrong = { mapping: JSON.parse(`{"${name}": "upstream.${name}"}`) }
+    assert.equal((await lido.call('PATCH', `${path}/${connected.id}`, wrong)).status, 422, name)
+  }
+  const polluted = { mapping: JSON.parse('{"__proto__": "upstream.x"}') }
+  assert.equal((await lido.call('PATCH', `${path}/${connected.id}`, polluted)).status, 400)
+  for (const from of ['upstream.', 'upstream. x', `upstream.${'x'.repeat(201)}`])
+    assert.equal((await lido.call('PATCH', `${path}/${connected.id}`, { mapping: { a: from } })).status, 422, from)
+})
+
+test('claims are reloaded only where somebody can be asked again', async () => {
+  const oidc = { issuer: 'https://id.example', client_id: 'lido', authentication: 'none' }
+  const github = { client_id: 'lido', client_secret: 'secret' }
+  for (const [type, settings, status] of [
+    ['oidc', oidc, 201],
+    ['google', github, 201],
+    ['github', github, 422],
+  ] as const) {
+    const slug = `reloads-${type}`
+    await lido.call('POST', '/pools', { slug, name: slug, kind: 'federated', upstream: { type, settings } })
+    const made = await lido.call('POST', path, { pool: slug, reload_claims_at_refresh: true })
+    assert.equal(made.status, status, JSON.stringify(made.body))
+    if (status === 201) continue
+    assert.equal((made.body.errors as { pointer: string }[])[0]?.pointer, '/reload_claims_at_refresh')
+    const plain = await lido.call('POST', path, { pool: slug })
+    const changed = await lido.call('PATCH', `${path}/${plain.body.id}`, { reload_claims_at_refresh: true })
+    assert.equal(changed.status, 422)
+    assert.equal((await lido.call('PATCH', `${path}/${plain.body.id}`, { name: 'Other' })).status, 200)
+  }
 })

@@ -1,11 +1,14 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
 import * as connections from '../../directory/connections.ts'
 import { Problem } from '../../platform/problem.ts'
 import { byOf } from '../access.ts'
 import { patchedBy } from '../check.ts'
-import { pageOf, readCursor } from '../list.ts'
-import { checkMatch, etagOf, getPool, getWorkspace } from '../reach.ts'
-import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+import { listRoute, type Position } from '../list.ts'
+import { amongOf, checkMatch, etagOf, getChangeableWorkspace, getPool, getWorkspace } from '../reach.ts'
+import { reloadFaults } from '../reloading.ts'
+import { type Call, type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 
 const settings = connections.connectionSettings
 
@@ -37,28 +40,22 @@ const inWorkspace = z.strictObject({ workspace: z.string().describe('Slug or id'
 const oneConnection = inWorkspace.extend({ id: z.uuid() })
 
 export const connectionRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: '/workspaces/{workspace}/connections',
     name: 'listConnections',
     summary: 'List the connections of a workspace, in order',
     scope: 'connections:read',
     params: inWorkspace,
-    query: listQuery({}),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const { services, actor, params, query } = call
-      const { db, keyring } = services
-      const { limit } = query
-      const workspace = await getWorkspace(call, params.workspace)
-      const list = `connections:${workspace.id}`
-      const [position, id] = readCursor(keyring, list, query.cursor) ?? []
-      const after = position !== undefined && id !== undefined ? ([position, id] as const) : undefined
-      const among = actor.pools && [...actor.pools]
-      const rows = await connections.list(db, workspace.id, { limit: limit + 1, after, among })
-      const place = (row: connections.ConnectionRecord) => [String(row.position), row.id]
-      return { body: pageOf(rows, { limit, keyring, list, position: place, item: connectionOf }) }
+    items: answered,
+    async open(call) {
+      const { services, params } = call
+      const { id } = await getWorkspace(call, params.workspace)
+      const read = ({ limit }: Page, [position, last]: Position) => {
+        const after = position !== undefined && last !== undefined ? ([position, last] as const) : undefined
+        return connections.list(services.db, id, { limit, after, among: amongOf(call) })
+      }
+      const position = (row: connections.ConnectionRecord) => [String(row.position), row.id]
+      return { list: `connections:${id}`, read, position, item: connectionOf }
     },
   }),
   route({
@@ -73,9 +70,10 @@ export const connectionRoutes: Route[] = [
     status: 201,
     async handle(call) {
       const { services, actor, at, params, body } = call
-      const workspace = await getWorkspace(call, params.workspace)
+      const workspace = await getChangeableWorkspace(call, params.workspace)
       const { pool: slugOrId, name, ...rest } = body
       const pool = await getPool(call, slugOrId)
+      refuseReloading(pool, rest.reload_claims_at_refresh)
       const wanted = { ...rest, name: name ?? pool.name, pool_id: pool.id }
       const made = await services.db.transaction().execute(async (trx) => {
         const id = await connections.create(trx, at, workspace.id, wanted, byOf(actor))
@@ -110,13 +108,13 @@ export const connectionRoutes: Route[] = [
     answer: answered,
     status: 200,
     async handle(call) {
-      const { services, actor, at, ifMatch, body } = call
-      const before = await getConnection(call)
+      const { ifMatch, body } = call
+      const before = await getChangeable(call)
       checkMatch(ifMatch, before)
       const merged = patchedBy(settings, connections.settingsOf(before), body)
-      const connection = await services.db
-        .transaction()
-        .execute((trx) => connections.update(trx, at, before, merged, byOf(actor)))
+      if (!before.reloadClaimsAtRefresh)
+        refuseReloading(await getPool(call, before.poolId), merged.reload_claims_at_refresh)
+      const connection = await inTransaction(call, (trx, at, by) => connections.update(trx, at, before, merged, by))
       return { body: connectionOf(connection), etag: etagOf(connection) }
     },
   }),
@@ -129,13 +127,17 @@ export const connectionRoutes: Route[] = [
     params: oneConnection,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
-      const connection = await getConnection(call)
-      await services.db.transaction().execute((trx) => connections.remove(trx, at, connection, byOf(actor)))
-      return { body: undefined }
+      const connection = await getChangeable(call)
+      await inTransaction(call, (trx, at, by) => connections.remove(trx, at, connection, by))
     },
   }),
 ]
+
+/** Throws `unprocessable` where the people of a pool come by an upstream that cannot be asked again. */
+const refuseReloading = (...wished: Parameters<typeof reloadFaults>): void => {
+  const errors = reloadFaults(...wished)
+  if (errors.length > 0) throw new Problem('unprocessable', { errors })
+}
 
 type One = Pick<Call<z.output<typeof oneConnection>, unknown, unknown>, 'services' | 'actor' | 'params'>
 
@@ -145,6 +147,13 @@ const getConnection = async (call: One): Promise<connections.ConnectionRecord> =
   const workspace = await getWorkspace(call, params.workspace)
   const connection = demandFound(await connections.find(services.db, workspace.id, params.id))
   if (actor.pools && !actor.pools.has(connection.poolId)) throw new Problem('not_found')
+  return connection
+}
+
+/** The same for a change: by which pools operators sign in, and who is led to which, is for whoever may change operators. */
+const getChangeable = async (call: One): Promise<connections.ConnectionRecord> => {
+  const connection = await getConnection(call)
+  await getChangeableWorkspace(call, call.params.workspace)
   return connection
 }
 

@@ -1,11 +1,15 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
+import { askOwner, challengeNameOf, leadsHere, verify } from '../../directory/domain-proofs.ts'
 import * as domains from '../../directory/domains.ts'
 import { Problem } from '../../platform/problem.ts'
+import type { Services } from '../../services.ts'
 import { byOf, demandEverything } from '../access.ts'
 import { patchedBy } from '../check.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { byId, listRoute } from '../list.ts'
 import { getWorkspace } from '../reach.ts'
-import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+import { type Call, type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 
 const answered = z.strictObject({
   id: z.uuid(),
@@ -13,8 +17,23 @@ const answered = z.strictObject({
   origin: z.string().describe('The issuer there, and what every link begins with'),
   state: z.enum(['pending', 'active']).describe('A pending domain answers nobody'),
   primary: z.boolean().describe('Whether the workspace speaks of it as its own address'),
+  dns_records: z
+    .array(z.strictObject({ type: z.enum(['TXT', 'CNAME']), name: z.string(), value: z.string() }))
+    .describe('What its DNS needs: the TXT says whose it is, the CNAME (or an address) leads here'),
+  proof: z
+    .enum(['dns', 'operator'])
+    .nullable()
+    .describe('What it became active by: its DNS, or an operator without limits; null where that was not kept'),
+  proven_at: z.iso.datetime().nullable().describe('Since when it is proven in this way'),
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
+})
+
+const looked = z.strictObject({
+  dns: z
+    .enum(['proven', 'different', 'missing', 'unreachable'])
+    .describe('Whether its TXT record says what it has to, something else, or nothing, or nobody answered'),
+  leads_here: z.boolean().describe('Whether whoever goes to its address comes here'),
 })
 
 const inWorkspace = z.strictObject({ workspace: z.string().describe('Slug or id') })
@@ -23,24 +42,19 @@ const { primary } = answered.shape
 const patched = z.strictObject({ primary })
 
 export const domainRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: '/workspaces/{workspace}/domains',
     name: 'listDomains',
     summary: 'List the domains that a workspace answers at',
     scope: 'workspaces:read',
     params: inWorkspace,
-    query: listQuery({}),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const { db, keyring } = call.services
-      const { limit, cursor } = call.query
-      const workspace = await getWorkspace(call, call.params.workspace)
-      const list = `domains:${workspace.id}`
-      const [after] = readCursor(keyring, list, cursor) ?? []
-      const rows = await domains.list(db, workspace.id, { limit: limit + 1, after })
-      return { body: pageOf(rows, { limit, keyring, list, position: ({ id }) => [id], item: domainOf }) }
+    items: answered,
+    async open(call) {
+      const { services, params } = call
+      const { id } = await getWorkspace(call, params.workspace)
+      const read = (page: Page) => domains.list(services.db, id, page)
+      const item = (row: domains.Domain) => domainOf(services, row)
+      return { list: `domains:${id}`, read, position: byId, item }
     },
   }),
   route({
@@ -54,12 +68,11 @@ export const domainRoutes: Route[] = [
     answer: answered,
     status: 201,
     async handle(call) {
-      const { services, actor, at, params, body } = call
-      const { config, db } = services
+      const { services, params, body } = call
       const workspace = await getWorkspace(call, params.workspace)
-      const wanted = { config, workspace, host: body.host }
-      const domain = await db.transaction().execute((trx) => domains.add(trx, at, wanted, byOf(actor)))
-      return { body: domainOf(domain), location: `/workspaces/${workspace.slug}/domains/${domain.id}` }
+      const wanted = { config: services.config, workspace, host: body.host }
+      const domain = await inTransaction(call, (trx, at, by) => domains.add(trx, at, wanted, by))
+      return { body: domainOf(services, domain), location: `/workspaces/${workspace.slug}/domains/${domain.id}` }
     },
   }),
   route({
@@ -72,7 +85,7 @@ export const domainRoutes: Route[] = [
     answer: answered,
     status: 200,
     async handle(call) {
-      return { body: domainOf(await getDomain(call)) }
+      return { body: domainOf(call.services, await getDomain(call)) }
     },
   }),
   route({
@@ -86,30 +99,40 @@ export const domainRoutes: Route[] = [
     answer: answered,
     status: 200,
     async handle(call) {
-      const { services, actor, at, body } = call
+      const { services, body } = call
       const before = await getDomain(call)
       const { primary } = patchedBy(patched, { primary: before.isPrimary }, body)
-      const domain = await services.db
-        .transaction()
-        .execute((trx) => domains.setPrimary(trx, at, before, primary, byOf(actor)))
-      return { body: domainOf(domain) }
+      const domain = await inTransaction(call, (trx, at, by) => domains.setPrimary(trx, at, before, primary, by))
+      return { body: domainOf(services, domain) }
     },
   }),
   route({
     method: 'POST',
     path: '/workspaces/{workspace}/domains/{id}/verify',
     name: 'verifyDomain',
-    summary: 'Ask the domain whether it leads here; the workspace answers there from then on',
+    summary: 'Ask the DNS of a domain whose it is; the workspace answers there from then on',
     scope: 'workspaces:write',
     params: oneDomain,
     answer: answered,
     status: 200,
     async handle(call) {
-      const before = await getDomain(call)
-      const { workspaces, pools } = call.actor
-      if (workspaces || pools) await domains.refuseNamedByOthers(call.services.db, before)
-      await domains.prove(call.services, before)
-      return { body: domainOf(await activate(call, before)) }
+      const { services, actor, at } = call
+      return { body: domainOf(services, await verify(services, at, await getDomain(call), byOf(actor))) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/workspaces/{workspace}/domains/{id}/check',
+    name: 'checkDomain',
+    summary: 'Look what the DNS of a domain says and where its address leads; nothing changes',
+    scope: 'workspaces:write',
+    params: oneDomain,
+    answer: looked,
+    status: 200,
+    async handle({ services, ...call }) {
+      const domain = await getDomain({ services, ...call })
+      const [dns, leads_here] = await Promise.all([askOwner(services, domain), leadsHere(services, domain)])
+      return { body: { dns, leads_here } }
     },
   }),
   route({
@@ -122,9 +145,11 @@ export const domainRoutes: Route[] = [
     answer: answered,
     status: 200,
     async handle(call) {
+      const { services, actor } = call
       const before = await getDomain(call)
-      demandEverything(call.actor)
-      return { body: domainOf(await activate(call, before)) }
+      demandEverything(actor)
+      const domain = await inTransaction(call, (trx, at, by) => domains.activate(trx, at, before, 'operator', by))
+      return { body: domainOf(services, domain) }
     },
   }),
   route({
@@ -136,10 +161,8 @@ export const domainRoutes: Route[] = [
     params: oneDomain,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const domain = await getDomain(call)
-      await services.db.transaction().execute((trx) => domains.remove(trx, at, domain, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => domains.remove(trx, at, domain, by))
     },
   }),
 ]
@@ -153,23 +176,18 @@ const getDomain = async (call: One): Promise<domains.Domain> => {
   return domain
 }
 
-const activate = ({ services, actor, at }: One & { at: Date }, domain: domains.Domain): Promise<domains.Domain> =>
-  services.db.transaction().execute((trx) => domains.activate(trx, at, domain, byOf(actor)))
-
-const domainOf = ({
-  id,
-  host,
-  origin,
-  state,
-  isPrimary,
-  createdAt,
-  updatedAt,
-}: domains.Domain): z.input<typeof answered> => ({
-  id,
-  host,
-  origin,
-  state,
-  primary: isPrimary,
-  created_at: createdAt.toISOString(),
-  updated_at: updatedAt.toISOString(),
+const domainOf = ({ config }: Pick<Services, 'config'>, domain: domains.Domain): z.input<typeof answered> => ({
+  id: domain.id,
+  host: domain.host,
+  origin: domain.origin,
+  state: domain.state,
+  primary: domain.isPrimary,
+  dns_records: [
+    { type: 'TXT', name: challengeNameOf(domain), value: domain.challenge },
+    { type: 'CNAME', name: domain.host, value: new URL(config.publicUrl).hostname },
+  ],
+  proof: domain.proof,
+  proven_at: domain.provenAt?.toISOString() ?? null,
+  created_at: domain.createdAt.toISOString(),
+  updated_at: domain.updatedAt.toISOString(),
 })

@@ -64,14 +64,7 @@ test('finds the events of a user without being told the pool', async () => {
 
 test('pages through events', async () => {
   const all = typesOf(await list('workspace=north&limit=200'))
-  const seen: unknown[] = []
-  let cursor: unknown
-  do {
-    const { body } = await lido.call('GET', `/events?workspace=north&limit=2${cursor ? `&cursor=${cursor}` : ''}`)
-    seen.push(...typesOf(body.items ?? []))
-    cursor = body.next_cursor
-  } while (cursor)
-  assert.deepEqual(seen, all)
+  assert.deepEqual(typesOf(await lido.list('/events?workspace=north&limit=2')), all)
 })
 
 test('exports what the filters leave, as NDJSON and as CSV with no cell that is a formula', async () => {

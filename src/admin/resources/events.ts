@@ -1,13 +1,14 @@
 import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { Db } from '../../db/connect.ts'
+import type { Page } from '../../db/page.ts'
 import * as events from '../../directory/events.ts'
 import { csvLine } from '../../platform/csv.ts'
 import type { Actor } from '../access.ts'
 import { type ExportFormat, exportTypes } from '../export-body.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { byId, listRoute } from '../list.ts'
 import { getPool, getWorkspace } from '../reach.ts'
-import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+import { type Call, type Route, route } from '../route.ts'
 
 export const answered = z.strictObject({
   id: z.uuid(),
@@ -61,24 +62,17 @@ export const eventRoutes: Route[] = [
       return { type: exportTypes[query.format], filename: `events.${query.format}`, stream }
     },
   }),
-  route({
-    method: 'GET',
+  listRoute({
     path: '/events',
     name: 'listEvents',
     summary: 'List events, the newest first',
     scope: 'events:read',
     params: z.strictObject({}),
-    query: listQuery(filters),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const { services, actor, query } = call
-      const { db, keyring } = services
-      const [after] = readCursor(keyring, 'events', query.cursor) ?? []
-      const { limit } = query
-      const filter = await filterOf(call)
-      const rows = await events.list(db, filter, reachOf(actor), { limit: limit + 1, after })
-      return { body: pageOf(rows, { limit, keyring, list: 'events', position: ({ id }) => [id], item: eventOf }) }
+    filters,
+    items: answered,
+    async open(call) {
+      const read = async (page: Page) => events.list(call.services.db, await filterOf(call), reachOf(call.actor), page)
+      return { list: 'events', read, position: byId, item: eventOf }
     },
   }),
 ]

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { sql } from 'kysely'
-import { type AdminLido, adminLido } from '../fixtures-testing.ts'
+import { type AdminLido, adminLido, eventsAbout } from '../fixtures-testing.ts'
 import { makePerson } from '../operators-testing.ts'
 
 let lido: AdminLido
@@ -15,11 +15,8 @@ after(() => lido.stop())
 const root = '/pools/people-of-groups/groups'
 const makePool = (slug: string) => lido.call('POST', '/pools', { slug, name: slug })
 
-const make = async (name: string, parent: string | null = null, at = root): Promise<string> => {
-  const made = await lido.call('POST', at, { name, parent_id: parent })
-  assert.equal(made.status, 201, JSON.stringify(made.body))
-  return String(made.body.id)
-}
+const make = async (name: string, parent: string | null = null, at = root): Promise<string> =>
+  (await lido.make(at, { name, parent_id: parent })).id
 
 const chain = async (name: string, length: number): Promise<string[]> => {
   const ids: string[] = []
@@ -193,13 +190,7 @@ test('takes users in and out, one or many, and lists them with those below', asy
   assert.equal((await lido.call('DELETE', `${root}/${inner}/members/${ben}`)).status, 204)
   assert.equal((await lido.call('DELETE', `${root}/${inner}/members/${ben}`)).status, 404)
   assert.deepEqual(await idsOf(`${root}/${inner}/members`), [[ada, true]])
-  const events = await lido.services.db
-    .selectFrom('events')
-    .select(['type', 'data'])
-    .where('userId', '=', ben)
-    .where('type', 'like', 'group.%')
-    .orderBy('id')
-    .execute()
+  const events = await eventsAbout(lido, ben, 'group.%')
   const by = { kind: 'client', id: 'bootstrap' }
   const data = { by, group: inner, name: '/members1/members2' }
   assert.deepEqual(events, [

@@ -17,11 +17,7 @@ interface Progress {
   errors: { row: number; reasons: string[] }[]
 }
 
-const make = async (path: string, body: object) => {
-  const made = await lido.call('POST', path, body)
-  assert.equal(made.status, 201, JSON.stringify(made.body))
-  return String(made.body.id)
-}
+const make = async (path: string, body: object): Promise<string> => (await lido.make(path, body)).id
 const makePool = (slug: string) => make('/pools', { slug, name: slug, identifiers: ['email', 'username'] })
 
 const send = async (pool: string, text: string, query = '', token?: string) => {

@@ -20,12 +20,8 @@ const user_schema = {
 const metadata_schema = { type: 'object', properties: { plan: { type: 'string' }, seats: { type: 'integer' } } }
 const identifiers = ['email', 'mobile', 'username']
 
-const makePool = async (slug: string, settings: object = {}): Promise<string> => {
-  const body = { slug, name: slug, identifiers, user_schema, metadata_schema, ...settings }
-  const made = await lido.call('POST', '/pools', body)
-  assert.equal(made.status, 201, JSON.stringify(made.body))
-  return String(made.body.id)
-}
+const makePool = async (slug: string, settings: object = {}): Promise<string> =>
+  (await lido.make('/pools', { slug, name: slug, identifiers, user_schema, metadata_schema, ...settings })).id
 
 const json = 'application/json'
 const ndjson = 'application/x-ndjson'

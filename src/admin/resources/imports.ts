@@ -1,13 +1,14 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
 import { columnMapping } from '../../directory/import-columns.ts'
 import * as imports from '../../directory/imports.ts'
 import { findPreset, presetNames } from '../../directory/presets/index.ts'
 import { Problem } from '../../platform/problem.ts'
 import { type Actor, byOf, may } from '../access.ts'
 import { importTypes, readRows } from '../import-body.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { byId, listRoute } from '../list.ts'
 import { getPool } from '../reach.ts'
-import { listOf, listQuery, type Route, route } from '../route.ts'
+import { type Route, route } from '../route.ts'
 
 const progress = z.strictObject({
   id: z.uuid(),
@@ -96,24 +97,17 @@ export const importRoutes: Route[] = [
       return { body: importOf(begun), location: `/pools/${pool.slug}/imports/${begun.id}` }
     },
   }),
-  route({
-    method: 'GET',
+  listRoute({
     path: '/pools/{pool}/imports',
     name: 'listImports',
     summary: 'List imports, the newest first; they are kept for a month',
     scope: 'imports:read',
     params: ofPool,
-    query: listQuery({}),
-    answer: listOf(progress),
-    status: 200,
-    async handle(call) {
-      const { db, keyring } = call.services
-      const { limit, cursor } = call.query
-      const pool = await getPool(call, call.params.pool)
-      const list = `imports:${pool.id}`
-      const [before] = readCursor(keyring, list, cursor) ?? []
-      const rows = await imports.list(db, pool.id, { limit: limit + 1, before })
-      return { body: pageOf(rows, { limit, keyring, list, position: ({ id }) => [id], item: progressOf }) }
+    items: progress,
+    async open(call) {
+      const { id } = await getPool(call, call.params.pool)
+      const read = ({ limit, after }: Page) => imports.list(call.services.db, id, { limit, before: after })
+      return { list: `imports:${id}`, read, position: byId, item: progressOf }
     },
   }),
   route({

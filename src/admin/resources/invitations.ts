@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
 import * as clients from '../../directory/clients.ts'
 import { readIdentifier } from '../../directory/identifiers.ts'
 import * as invitations from '../../directory/invitations.ts'
@@ -8,11 +9,12 @@ import { faultsOf } from '../../directory/profiles.ts'
 import type { Workspace } from '../../directory/workspaces.ts'
 import { Problem } from '../../platform/problem.ts'
 import { countMail } from '../../signin/sending.ts'
-import { byOf, demand } from '../access.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { demand } from '../access.ts'
+import { byId, listRoute } from '../list.ts'
 import { checkGroups, checkParts, checkPromise, nameOf, promised, refuse, senderOf } from '../people.ts'
 import { getPool, getWorkspace } from '../reach.ts'
-import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+import { type Call, type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 
 const state = z.enum(['pending', 'accepted', 'expired', 'revoked'])
 const profile = z.record(z.string(), z.unknown())
@@ -58,26 +60,20 @@ const ofPool = z.strictObject({ pool: z.string().describe('Slug or id') })
 const oneInvitation = ofPool.extend({ id: z.uuid() })
 
 export const invitationRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: '/pools/{pool}/invitations',
     name: 'listInvitations',
     summary: 'List invitations',
     scope: 'invitations:read',
     params: ofPool,
-    query: listQuery({ state: state.optional() }),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
+    filters: { state: state.optional() },
+    items: answered,
+    async open(call) {
       const { services, actor, at, query } = call
-      const { db, keyring } = services
-      const pool = await getPool(call, call.params.pool)
-      const { limit, cursor } = query
-      const name = `invitations:${pool.id}`
-      const [after] = readCursor(keyring, name, cursor) ?? []
-      const among = actor.workspaces && [...actor.workspaces]
-      const rows = await invitations.list(db, at, pool.id, { limit: limit + 1, after, state: query.state, among })
-      return { body: pageOf(rows, { limit, keyring, list: name, position: ({ id }) => [id], item: invitationOf }) }
+      const { id } = await getPool(call, call.params.pool)
+      const asked = { state: query.state, among: actor.workspaces && [...actor.workspaces] }
+      const read = (page: Page) => invitations.list(services.db, at, id, { ...page, ...asked })
+      return { list: `invitations:${id}`, read, position: byId, item: invitationOf }
     },
   }),
   route({
@@ -91,7 +87,7 @@ export const invitationRoutes: Route[] = [
     answer: answered,
     status: 201,
     async handle(call) {
-      const { services, actor, at, body } = call
+      const { services, actor, body } = call
       const pool = await getPool(call, call.params.pool)
       if (body.groups.length > 0) demand(actor, 'groups:write')
       const { identifier: _i, workspace: named, expires_in_hours: hours, ...told } = body
@@ -109,9 +105,9 @@ export const invitationRoutes: Route[] = [
         inviter: await nameOf(call),
         lang: languageOf(body.profile, workspace),
       }
-      const made = await services.db
-        .transaction()
-        .execute((trx) => invitations.create(trx, at, { services, workspace }, pool.id, wanted, byOf(actor)))
+      const made = await inTransaction(call, (trx, at, by) =>
+        invitations.create(trx, at, { services, workspace }, pool.id, wanted, by),
+      )
       return { body: invitationOf(made), location: `/pools/${pool.slug}/invitations/${made.id}` }
     },
   }),
@@ -137,10 +133,8 @@ export const invitationRoutes: Route[] = [
     params: oneInvitation,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const invitation = await getChangeable(call)
-      await services.db.transaction().execute((trx) => invitations.revoke(trx, at, invitation, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => invitations.revoke(trx, at, invitation, by))
     },
   }),
   route({
@@ -153,13 +147,13 @@ export const invitationRoutes: Route[] = [
     answer: answered,
     status: 201,
     async handle(call) {
-      const { services, actor, at } = call
+      const { services } = call
       const invitation = await getChangeable(call)
       const workspace = await getWorkspace(call, invitation.workspaceId)
       await countMail(services, invitation.poolId, invitation.identifier.value)
-      const renewed = await services.db
-        .transaction()
-        .execute((trx) => invitations.renew(trx, at, { services, workspace }, invitation, byOf(actor)))
+      const renewed = await inTransaction(call, (trx, at, by) =>
+        invitations.renew(trx, at, { services, workspace }, invitation, by),
+      )
       return { body: invitationOf(renewed) }
     },
   }),

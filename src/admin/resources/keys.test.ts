@@ -66,13 +66,7 @@ test('makes new keys of one algorithm alone', async () => {
 })
 
 test('lists in pages', async () => {
-  const kids: unknown[] = []
-  let cursor: unknown
-  do {
-    const { body } = await lido.call('GET', `${path}?limit=3${cursor ? `&cursor=${cursor}` : ''}`)
-    kids.push(...(body.items ?? []).map(({ kid }) => kid))
-    cursor = body.next_cursor
-  } while (cursor)
+  const kids = (await lido.list(`${path}?limit=3`)).map(({ kid }) => kid)
   assert.equal(kids.length, 8)
   assert.equal(new Set(kids).size, 8)
 })

@@ -1,12 +1,14 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
 import { algorithms } from '../../directory/key-settings.ts'
 import * as keyChanges from '../../oidc/key-changes.ts'
 import { keyStoreOf, refuseFixed } from '../../oidc/key-store.ts'
 import * as keys from '../../oidc/keys.ts'
+import { Problem } from '../../platform/problem.ts'
 import { byOf } from '../access.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { listRoute, type Position } from '../list.ts'
 import { getWorkspace } from '../reach.ts'
-import { listOf, listQuery, type Route, route } from '../route.ts'
+import { listOf, type Route, route } from '../route.ts'
 
 const answered = z.strictObject({
   kid: z.string(),
@@ -23,28 +25,21 @@ const answered = z.strictObject({
 const inWorkspace = z.strictObject({ workspace: z.string().describe('Slug or id') })
 
 export const keyRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: '/workspaces/{workspace}/keys',
     name: 'listKeys',
     summary: 'List the signing keys of a workspace, the newest first',
     scope: 'keys:read',
     params: inWorkspace,
-    query: listQuery({}),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const { services, at, params, query } = call
-      const { keyring } = services
-      const { limit } = query
-      const workspace = await getWorkspace(call, params.workspace)
-      const list = `keys:${workspace.id}`
-      const [from, id] = readCursor(keyring, list, query.cursor) ?? []
-      const after = from !== undefined && id !== undefined ? ([from, id] as const) : undefined
-      const store = await keyStoreOf(services, workspace)
-      const rows = await store.list(at, { limit: limit + 1, after })
-      const place = (row: keys.KeyRecord) => [row.signsFrom.toISOString(), row.id]
-      return { body: pageOf(rows, { limit, keyring, list, position: place, item: keyOf }) }
+    items: answered,
+    async open(call) {
+      const workspace = await getWorkspace(call, call.params.workspace)
+      const read = async ({ limit }: Page, [from, id]: Position) => {
+        const after = from !== undefined && id !== undefined ? ([from, id] as const) : undefined
+        return (await keyStoreOf(call.services, workspace)).list(call.at, { limit, after })
+      }
+      const position = (row: keys.KeyRecord) => [row.signsFrom.toISOString(), row.id]
+      return { list: `keys:${workspace.id}`, read, position, item: keyOf }
     },
   }),
   route({
@@ -82,9 +77,12 @@ export const keyRoutes: Route[] = [
       const { services, actor, at, params } = call
       const { db, keyring } = services
       const workspace = await getWorkspace(call, params.workspace)
-      await refuseFixed(services, workspace)
-      await keyChanges.revoke(db, { keyring, at, workspaceId: workspace.id, by: byOf(actor) }, params.kid)
-      return { body: undefined }
+      const change = { keyring, at, workspaceId: workspace.id, by: byOf(actor) }
+      // What was published before there was a folder may have leaked, too.
+      await keyChanges.revoke(db, change, params.kid).catch(async (error: unknown) => {
+        if (error instanceof Problem) await refuseFixed(services, workspace)
+        throw error
+      })
     },
   }),
 ]

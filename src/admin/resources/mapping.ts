@@ -5,6 +5,7 @@ import { Problem } from '../../platform/problem.ts'
 import { mapWithScript } from '../../signin/last-word.ts'
 import { outsiderOf } from '../../signin/mapping-sample.ts'
 import { findRoles, findTenant } from '../../signin/pools/placing.ts'
+import { isLimited } from '../giving.ts'
 import { getPool } from '../reach.ts'
 import { type Route, route } from '../route.ts'
 
@@ -51,10 +52,12 @@ export const mappingRoutes: Route[] = [
       if (!mapped) throw new Problem('conflict', { detail: 'The mapping script failed, and nobody would come in.' })
       const told = mapping.tenant.mode === 'static' ? (mapping.tenant.id ?? undefined) : mapped.tenant
       const tenant = mapping.tenant.mode === 'dynamic' || mapping.tenant.mode === 'static' ? told : undefined
+      // What is there beyond their pools is not told to operators with limits.
+      const reach = isLimited(call.actor) ? 'pool' : mapping.reach
       const [roles, paths, place] = await Promise.all([
-        findRoles(db, mapped.roles),
+        findRoles(db, pool.id, mapped.roles, reach),
         groups.listByPath(db, pool.id, mapped.groups),
-        tenant === undefined ? undefined : findTenant(db, pool.id, tenant),
+        tenant === undefined ? undefined : findTenant(db, pool.id, tenant, reach),
       ])
       const { profile, metadata, dropped } = mapped
       return {

@@ -13,6 +13,7 @@ import { take, windowMinutes } from '../../signin/limits.ts'
 import { type Actor, byOf } from '../access.ts'
 import { checkMatch, etagOf, getChangeableWorkspace, getWorkspace } from '../reach.ts'
 import { type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 
 const parts = ['subject', 'heading', 'text', 'button'] as const
 
@@ -102,7 +103,6 @@ export const messageRoutes: Route[] = [
     status: 204,
     async handle(call) {
       await change(call, {})
-      return { body: undefined }
     },
   }),
   route({
@@ -150,7 +150,6 @@ export const messageRoutes: Route[] = [
         const data = { by: byOf(actor), name: message.name }
         await audit.record(trx, at, { workspaceId: workspace.id }, { type: 'workspace.message_tried', data })
       })
-      return { body: undefined }
     },
   }),
 ]
@@ -173,14 +172,13 @@ const getMessage = async (call: Asked) => {
 }
 
 const change = async (call: Asked & { at: Date; ifMatch: string | undefined }, words: wordings.WrittenWords) => {
-  const { services, actor, at, ifMatch } = call
   await getChangeableWorkspace(call, call.params.workspace)
   const { workspace, message, record: before } = await getMessage(call)
-  checkMatch(ifMatch, before ?? never)
+  checkMatch(call.ifMatch, before ?? never)
   const errors = wordings.faultsOf(message, words)
   if (errors.length > 0) throw new Problem('unprocessable', { errors: below('/words', errors) })
   const place = { workspaceId: workspace.id, name: message.name }
-  await services.db.transaction().execute((trx) => wordings.put(trx, at, place, { before, words }, byOf(actor)))
+  await inTransaction(call, (trx, at, by) => wordings.put(trx, at, place, { before, words }, by))
   return { message }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { type AdminLido, adminLido } from '../fixtures-testing.ts'
+import { type AdminLido, adminLido, eventsAbout } from '../fixtures-testing.ts'
 import { makePerson, operator, operatorToken, type SignedIn } from '../operators-testing.ts'
 
 let lido: AdminLido
@@ -48,13 +48,7 @@ test('makes, reads, changes and removes an operator', async () => {
   )
   assert.equal((await lido.call('DELETE', `/operators/${id}`)).status, 204)
   assert.equal((await lido.call('DELETE', `/operators/${id}`)).status, 404)
-  const events = await lido.services.db
-    .selectFrom('events')
-    .select(['type', 'data'])
-    .where('userId', '=', id)
-    .where('type', 'like', 'operator.%')
-    .orderBy('id')
-    .execute()
+  const events = await eventsAbout(lido, id, 'operator.%')
   const by = { kind: 'client', id: 'bootstrap' }
   const first = { role: 'helpdesk', workspaces: null, pools: [ours] }
   assert.deepEqual(events, [

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
 import { readIdentifier } from '../../directory/identifiers.ts'
 import * as operatorInvitations from '../../directory/operator-invitations.ts'
 import * as operators from '../../directory/operators.ts'
@@ -6,9 +7,10 @@ import * as pools from '../../directory/pools.ts'
 import { Problem } from '../../platform/problem.ts'
 import type { Services } from '../../services.ts'
 import { type Actor, byOf } from '../access.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { byUser, listRoute } from '../list.ts'
 import { checkMatch, etagOf } from '../reach.ts'
-import { listOf, listQuery, type Route, route } from '../route.ts'
+import { type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 import { shownIdentifiers } from '../user-shown.ts'
 
 const limits = z.array(z.uuid()).max(200).nullable().default(null)
@@ -46,24 +48,17 @@ const answered = z.strictObject({
 const oneOperator = z.strictObject({ user: z.uuid().describe('Id of a user of the pool of administrators') })
 
 export const operatorRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: '/operators',
     name: 'listOperators',
     summary: 'List operators',
     scope: 'operators:read',
     params: z.strictObject({}),
-    query: listQuery({}),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const { db, keyring } = call.services
-      const { limit, cursor } = call.query
+    items: answered,
+    async open(call) {
       const poolId = await getAdministrators(call)
-      const [after] = readCursor(keyring, 'operators', cursor) ?? []
-      const rows = await operators.list(db, poolId, { limit: limit + 1, after })
-      const position = ({ userId }: operators.OperatorRecord) => [userId]
-      return { body: pageOf(rows, { limit, keyring, list: 'operators', position, item: operatorOf }) }
+      const read = (page: Page) => operators.list(call.services.db, poolId, page)
+      return { list: 'operators', read, position: byUser, item: operatorOf }
     },
   }),
   route({
@@ -77,15 +72,15 @@ export const operatorRoutes: Route[] = [
     answer: z.strictObject({ email: z.string(), role, expires_at: z.iso.datetime() }),
     status: 202,
     async handle(call) {
-      const { services, actor, at, body } = call
+      const { services, actor, body } = call
       await getAdministrators(call)
       const identifier = readIdentifier(body.email, ['email'])
       if (!identifier) throw new Problem('unprocessable', { errors: [{ pointer: '/email', detail: 'Not an address' }] })
       const { role, workspaces, pools } = body
       const wanted = { identifier, role, limits: { workspaces, pools }, silent: false, by: byOf(actor) }
-      const { expiresAt } = await services.db
-        .transaction()
-        .execute((trx) => operatorInvitations.invite(trx, at, services, wanted))
+      const { expiresAt } = await inTransaction(call, (trx, at) =>
+        operatorInvitations.invite(trx, at, services, wanted),
+      )
       return { body: { email: identifier.value, role, expires_at: expiresAt.toISOString() } }
     },
   }),
@@ -114,15 +109,13 @@ export const operatorRoutes: Route[] = [
     answer: answered,
     status: 200,
     async handle(call) {
-      const { services, actor, at, body, ifMatch, params } = call
+      const { body, ifMatch, params } = call
       const place = { poolId: await getAdministrators(call), userId: params.user }
       const check = (before: operators.OperatorRecord | undefined) => {
         if (before) checkMatch(ifMatch, before)
         else if (ifMatch !== undefined) throw new Problem('precondition_failed')
       }
-      const operator = await services.db
-        .transaction()
-        .execute((trx) => operators.put(trx, at, place, body, byOf(actor), check))
+      const operator = await inTransaction(call, (trx, at, by) => operators.put(trx, at, place, body, by, check))
       return { body: operatorOf(operator), etag: etagOf(operator) }
     },
   }),
@@ -135,10 +128,8 @@ export const operatorRoutes: Route[] = [
     params: oneOperator,
     status: 204,
     async handle(call) {
-      const { services, actor, at, params } = call
-      const place = { poolId: await getAdministrators(call), userId: params.user }
-      await services.db.transaction().execute((trx) => operators.remove(trx, at, place, byOf(actor)))
-      return { body: undefined }
+      const place = { poolId: await getAdministrators(call), userId: call.params.user }
+      await inTransaction(call, (trx, at, by) => operators.remove(trx, at, place, by))
     },
   }),
 ]

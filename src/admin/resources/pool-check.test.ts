@@ -23,11 +23,8 @@ interface Report {
   }[]
 }
 
-const makePool = async (slug: string, settings: object = {}) => {
-  const made = await lido.call('POST', '/pools', { slug, name: slug, ...settings })
-  assert.equal(made.status, 201, JSON.stringify(made.body))
-  return String(made.body.id)
-}
+const makePool = async (slug: string, settings: object = {}) =>
+  (await lido.make('/pools', { slug, name: slug, ...settings })).id
 const check = async (pool: string, patch: object) => {
   const { status, body } = await lido.call('POST', `/pools/${pool}/check`, patch)
   assert.equal(status, 200, JSON.stringify(body))
@@ -37,9 +34,7 @@ const password = 'correct horse battery staple'
 const makeUser = async (pool: string, identifiers: Record<string, string>, more: object = {}) => {
   const told = Object.entries(identifiers).map(([type, value]) => ({ type, value }))
   const body = { mode: 'set_credentials', identifiers: told, password, ...more }
-  const made = await lido.call('POST', `/pools/${pool}/users`, body)
-  assert.equal(made.status, 201, JSON.stringify(made.body))
-  return String(made.body.id)
+  return (await lido.make(`/pools/${pool}/users`, body)).id
 }
 /** Conflicts as kind, count and whom the sample names. */
 const told = ({ conflicts }: Report) =>

@@ -80,13 +80,7 @@ test('asked again with one key, a pool is made once', async () => {
 })
 
 test('lists in pages, with cursors that cannot be made up', async () => {
-  const seen: unknown[] = []
-  let cursor: unknown
-  do {
-    const { body } = await lido.call('GET', `/pools?limit=2${cursor ? `&cursor=${cursor}` : ''}`)
-    seen.push(...(body.items ?? []).map(({ slug }) => slug))
-    cursor = body.next_cursor
-  } while (cursor)
+  const seen = (await lido.list('/pools?limit=2')).map(({ slug }) => slug)
   assert.equal(new Set(seen).size, seen.length)
   assert.ok(seen.includes('told') && seen.includes('people') && seen.includes('administrators'))
   assert.equal((await lido.call('GET', '/pools?cursor=WyJhIl0.forged')).status, 400)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type Report, reportOf } from '../../directory/pool-report.ts'
+import type { Page } from '../../db/page.ts'
+import { reportOf } from '../../directory/pool-report.ts'
 import { poolSettings } from '../../directory/pool-settings.ts'
 import { poolSource } from '../../directory/pool-source.ts'
 import { poolUpstream } from '../../directory/pool-upstream.ts'
@@ -7,14 +8,14 @@ import * as pools from '../../directory/pools.ts'
 import { Problem } from '../../platform/problem.ts'
 import { uuidv7 } from '../../platform/secrets.ts'
 import type { Services } from '../../services.ts'
-import { openUpstream } from '../../signin/pools/federated.ts'
-import { trySource } from '../../signin/sources/guarded.ts'
-import { byOf, demandEverything, may } from '../access.ts'
-import { patchedBy, patchOf } from '../check.ts'
-import { pageOf, readCursor } from '../list.ts'
-import { confirmMigration, resultOf, settle, shownOutside, tried } from '../pool-outside.ts'
-import { checkMatch, etagOf, getChangeablePool, getPool } from '../reach.ts'
-import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+import { demandEverything } from '../access.ts'
+import { patchedBy } from '../check.ts'
+import { demandGiving, demandSpeaking } from '../giving.ts'
+import { byId, listRoute } from '../list.ts'
+import { confirmMigration, settle, shownOutside } from '../pool-outside.ts'
+import { amongOf, checkMatch, etagOf, getChangeablePool, getPool } from '../reach.ts'
+import { type Call, type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 
 const settings = poolSettings.shape
 
@@ -49,35 +50,6 @@ const answered = z.strictObject({
   updated_at: z.iso.datetime(),
 })
 
-const reported = z.strictObject({
-  changes: z
-    .array(
-      z.strictObject({
-        field: z.string().describe('Name of the field'),
-        before: z.unknown().describe('What it is'),
-        after: z.unknown().describe('What it would be'),
-      }),
-    )
-    .describe('What would change'),
-  users_touched: z.int().describe('Active and new users with a conflict, each counted once'),
-  conflicts: z
-    .array(
-      z.strictObject({
-        kind: z
-          .enum(['schema', 'metadata_schema', 'identifier_missing', 'identifier_collision', 'method'])
-          .describe('What users would lose: their fit, their last identifier, what they type, or their last way in'),
-        field: z.string().describe('The field that brings it about'),
-        detail: z.string().describe('What is wrong, in a sentence'),
-        count: z.int().describe('How many active and new users'),
-        sample: z
-          .array(z.strictObject({ user: z.uuid(), reason: z.string().describe('What is wrong for this user') }))
-          .max(20)
-          .describe('The first of them by id; empty without the scope users:read'),
-      }),
-    )
-    .describe('What users would lose, by field'),
-})
-
 const confirmation = z
   .enum(['true', 'false'])
   .default('false')
@@ -86,22 +58,16 @@ const confirmation = z
 const onePool = z.strictObject({ pool: z.string().describe('Slug or id') })
 
 export const poolRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: '/pools',
     name: 'listPools',
     summary: 'List pools',
     scope: 'pools:read',
     params: z.strictObject({}),
-    query: listQuery({}),
-    answer: listOf(answered),
-    status: 200,
-    async handle({ services, actor, query: { limit, cursor } }) {
-      const { db, keyring } = services
-      const [after] = readCursor(keyring, 'pools', cursor) ?? []
-      const among = actor.pools && [...actor.pools]
-      const rows = await pools.list(db, { limit: limit + 1, after, among })
-      return { body: pageOf(rows, { limit, keyring, list: 'pools', position: ({ id }) => [id], item: poolOf }) }
+    items: answered,
+    async open(call) {
+      const read = (page: Page) => pools.list(call.services.db, { ...page, among: amongOf(call) })
+      return { list: 'pools', read, position: byId, item: poolOf }
     },
   }),
   route({
@@ -115,12 +81,14 @@ export const poolRoutes: Route[] = [
     body: written,
     answer: answered,
     status: 201,
-    async handle({ services, actor, query, body, at }) {
-      demandEverything(actor)
+    async handle(call) {
+      const { services, query, body } = call
+      demandEverything(call.actor)
+      demandGiving(services, call.actor, undefined, body)
       if (query.confirm_migration === 'false') await confirmMigration(services.db, undefined, body)
-      const id = uuidv7(at)
+      const id = uuidv7(call.at)
       const made = { id, ...outsideOf(services, undefined, splitSettings(body), {}, id) }
-      const pool = await services.db.transaction().execute((trx) => pools.create(trx, at, made, byOf(actor)))
+      const pool = await inTransaction(call, (trx, at, by) => pools.create(trx, at, made, by))
       return { body: poolOf(pool), etag: etagOf(pool), location: `/pools/${pool.slug}` }
     },
   }),
@@ -156,62 +124,17 @@ export const poolRoutes: Route[] = [
     answer: answered,
     status: 200,
     async handle(call) {
-      const { services, actor, at, ifMatch, query, body } = call
+      const { services, ifMatch, query, body } = call
       const before = await getChangeablePool(call, call.params.pool)
       checkMatch(ifMatch, before)
       const wanted = changeOf(services, before, body)
+      demandGiving(services, call.actor, before, wanted)
+      await demandSpeaking(services, call.actor, before, wanted)
       if (query.confirm_migration === 'false') await confirmMigration(services.db, before, wanted)
       if (query.accept_conflicts === 'false') await refuseConflicts(call, before, wanted)
       // Whoever was quicker is not overwritten, so what was looked at is what is changed.
-      const pool = await services.db.transaction().execute((trx) => pools.update(trx, at, before, wanted, byOf(actor)))
+      const pool = await inTransaction(call, (trx, at, by) => pools.update(trx, at, before, wanted, by))
       return { body: poolOf(pool), etag: etagOf(pool) }
-    },
-  }),
-  route({
-    method: 'POST',
-    path: '/pools/{pool}/check',
-    name: 'checkPool',
-    summary: 'Report which users a change of a pool would conflict with, and change nothing',
-    scope: 'pools:write',
-    params: onePool,
-    body: patchOf(patched),
-    answer: reported,
-    status: 200,
-    async handle(call) {
-      const before = await getPool(call, call.params.pool)
-      const after = await pools.changedBy(before, changeOf(call.services, before, call.body))
-      const report = await reportOf(call.services.db, before, after)
-      return { body: reportShown(report, may(call.actor, 'users:read')), etag: etagOf(before) }
-    },
-  }),
-  route({
-    method: 'POST',
-    path: '/pools/{pool}/source/test',
-    name: 'testSource',
-    summary: 'Try the settings of an external pool’s source, without anybody’s password',
-    scope: 'pools:write',
-    params: onePool,
-    answer: tried,
-    status: 200,
-    async handle(call) {
-      const pool = await getPool(call, call.params.pool)
-      if (!pool.source) throw new Problem('conflict', { detail: 'This pool has no source.' })
-      return { body: resultOf(await trySource(pool, call.services)) }
-    },
-  }),
-  route({
-    method: 'POST',
-    path: '/pools/{pool}/upstream/test',
-    name: 'testUpstream',
-    summary: 'Try the settings of a federated pool’s upstream, without anybody signing in',
-    scope: 'pools:write',
-    params: onePool,
-    answer: tried,
-    status: 200,
-    async handle(call) {
-      const pool = await getPool(call, call.params.pool)
-      if (!pool.upstream) throw new Problem('conflict', { detail: 'This pool has no upstream.' })
-      return { body: resultOf(await openUpstream(pool, call.services).test()) }
     },
   }),
   route({
@@ -223,16 +146,18 @@ export const poolRoutes: Route[] = [
     params: onePool,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const pool = await getChangeablePool(call, call.params.pool)
-      await services.db.transaction().execute((trx) => pools.remove(trx, at, pool, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => pools.remove(trx, at, pool, by))
     },
   }),
 ]
 
 /** Every setting of a pool by a merge patch. Throws `unprocessable`. */
-const changeOf = ({ keyring }: Pick<Services, 'keyring'>, before: pools.Pool, patch: Record<string, unknown>) => {
+export const changeOf = (
+  { keyring }: Pick<Services, 'keyring'>,
+  before: pools.Pool,
+  patch: Record<string, unknown>,
+) => {
   const { id: _id, created_at: _c, updated_at: _u, source, upstream, ...current } = poolOf(before)
   const whole = { ...current, source: unnamed(source), upstream: unnamed(upstream) }
   const { status, ...merged } = patchedBy(patched, whole, patch)
@@ -279,12 +204,6 @@ const refuseConflicts = async (
     errors: conflicts.map(({ field, detail }) => ({ pointer: `/${field}`, detail })),
   })
 }
-
-const reportShown = ({ changes, usersTouched, conflicts }: Report, named: boolean): z.input<typeof reported> => ({
-  changes,
-  users_touched: usersTouched,
-  conflicts: conflicts.map((conflict) => ({ ...conflict, sample: named ? conflict.sample : [] })),
-})
 
 /** A pool as operators see it. */
 export const poolOf = ({

@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
 import * as tokens from '../../directory/registration-tokens.ts'
 import type { Workspace } from '../../directory/workspaces.ts'
 import { Problem } from '../../platform/problem.ts'
-import { byOf } from '../access.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { byId, listRoute } from '../list.ts'
 import { getChangeableWorkspace, getWorkspace } from '../reach.ts'
-import { listOf, listQuery, type Route, route } from '../route.ts'
+import { type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 
 const answered = z.strictObject({
   id: z.uuid(),
@@ -33,25 +34,17 @@ const oneToken = inWorkspace.extend({ id: z.uuid() })
 const within = '/workspaces/{workspace}/registration-tokens'
 
 export const registrationTokenRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: within,
     name: 'listRegistrationTokens',
     summary: 'List the registration tokens of a workspace that are not over',
     scope: 'clients:read',
     params: inWorkspace,
-    query: listQuery({}),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const { services, params, query, at } = call
-      const { db, keyring } = services
-      const { limit } = query
-      const workspace = await getWorkspace(call, params.workspace)
-      const list = `registration-tokens:${workspace.id}`
-      const [after] = readCursor(keyring, list, query.cursor) ?? []
-      const rows = await tokens.list(db, at, workspace.id, { limit: limit + 1, after })
-      return { body: pageOf(rows, { limit, keyring, list, position: ({ id }) => [id], item: (row) => tokenOf(row) }) }
+    items: answered,
+    async open(call) {
+      const { id } = await getWorkspace(call, call.params.workspace)
+      const read = (page: Page) => tokens.list(call.services.db, call.at, id, page)
+      return { list: `registration-tokens:${id}`, read, position: byId, item: tokenOf }
     },
   }),
   route({
@@ -65,13 +58,13 @@ export const registrationTokenRoutes: Route[] = [
     answer: answered,
     status: 201,
     async handle(call) {
-      const { services, actor, at, params, body } = call
+      const { at, params, body } = call
       const workspace = await getChangeableWorkspace(call, params.workspace)
       const { name, uses, expires_in_days: days } = body
       const wanted = { name, uses, expiresAt: new Date(at.getTime() + days * 86_400_000) }
-      const { made, value } = await services.db
-        .transaction()
-        .execute((trx) => tokens.create(trx, at, workspace.id, wanted, byOf(actor)))
+      const { made, value } = await inTransaction(call, (trx, at, by) =>
+        tokens.create(trx, at, workspace.id, wanted, by),
+      )
       return { body: tokenOf(made, value), location: `/workspaces/${workspace.slug}/registration-tokens/${made.id}` }
     },
   }),
@@ -98,10 +91,8 @@ export const registrationTokenRoutes: Route[] = [
     params: oneToken,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const token = await getToken(call, await getChangeableWorkspace(call, call.params.workspace))
-      await services.db.transaction().execute((trx) => tokens.remove(trx, at, token, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => tokens.remove(trx, at, token, by))
     },
   }),
 ]

@@ -14,9 +14,7 @@ const path = '/workspaces/acme/resources'
 let made = 0
 const make = async (more: object = {}) => {
   made += 1
-  const answer = await lido.call('POST', path, { identifier: `https://api${made}.example.org/`, name: 'API', ...more })
-  assert.equal(answer.status, 201, JSON.stringify(answer.body))
-  return answer.body
+  return lido.make(path, { identifier: `https://api${made}.example.org/`, name: 'API', ...more })
 }
 
 test('makes, reads, changes and deletes a resource, and an event tells of each', async () => {

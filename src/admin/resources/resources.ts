@@ -1,14 +1,15 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
 import { refuseUnsignable } from '../../directory/key-settings.ts'
 import * as resources from '../../directory/resources.ts'
 import { adminSlug, type Workspace } from '../../directory/workspaces.ts'
 import { Problem } from '../../platform/problem.ts'
 import type { Services } from '../../services.ts'
-import { byOf } from '../access.ts'
 import { patchedBy } from '../check.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { byId, listRoute } from '../list.ts'
 import { checkMatch, etagOf, getChangeableWorkspace, getWorkspace } from '../reach.ts'
-import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+import { type Call, type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 
 const settings = resources.resourceSettings
 const { identifier } = resources.newResource.shape
@@ -27,24 +28,17 @@ const within = '/workspaces/{workspace}/resources'
 const one = `${within}/{id}`
 
 export const resourceRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: within,
     name: 'listResources',
     summary: 'List the resources of a workspace',
     scope: 'resources:read',
     params: inWorkspace,
-    query: listQuery({}),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const { services, params, query } = call
-      const { db, keyring } = services
-      const workspace = await getWorkspace(call, params.workspace)
-      const list = `resources:${workspace.id}`
-      const [after] = readCursor(keyring, list, query.cursor) ?? []
-      const rows = await resources.list(db, workspace.id, { limit: query.limit + 1, after })
-      return { body: pageOf(rows, { limit: query.limit, keyring, list, position: ({ id }) => [id], item: resourceOf }) }
+    items: answered,
+    async open(call) {
+      const { id } = await getWorkspace(call, call.params.workspace)
+      const read = (page: Page) => resources.list(call.services.db, id, page)
+      return { list: `resources:${id}`, read, position: byId, item: resourceOf }
     },
   }),
   route({
@@ -58,13 +52,11 @@ export const resourceRoutes: Route[] = [
     answer: answered,
     status: 201,
     async handle(call) {
-      const { services, actor, at, params, body } = call
+      const { services, params, body } = call
       const workspace = await getChangeableWorkspace(call, params.workspace)
       refuseOwn(services, workspace, body.identifier)
       refuseUnsignable(workspace.settings.keys, body)
-      const made = await services.db
-        .transaction()
-        .execute((trx) => resources.create(trx, at, workspace.id, body, byOf(actor)))
+      const made = await inTransaction(call, (trx, at, by) => resources.create(trx, at, workspace.id, body, by))
       const location = `/workspaces/${workspace.slug}/resources/${made.id}`
       return { body: resourceOf(made), etag: etagOf(made), location }
     },
@@ -94,15 +86,13 @@ export const resourceRoutes: Route[] = [
     answer: answered,
     status: 200,
     async handle(call) {
-      const { services, actor, at, ifMatch, body } = call
+      const { ifMatch, body } = call
       const workspace = await getChangeableWorkspace(call, call.params.workspace)
       const before = await getResource(call, workspace)
       checkMatch(ifMatch, before)
       const merged = patchedBy(settings, resources.settingsOf(before), body)
       refuseUnsignable(workspace.settings.keys, merged)
-      const after = await services.db
-        .transaction()
-        .execute((trx) => resources.update(trx, at, before, merged, byOf(actor)))
+      const after = await inTransaction(call, (trx, at, by) => resources.update(trx, at, before, merged, by))
       return { body: resourceOf(after), etag: etagOf(after) }
     },
   }),
@@ -115,10 +105,8 @@ export const resourceRoutes: Route[] = [
     params: oneResource,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const before = await getResource(call, await getChangeableWorkspace(call, call.params.workspace))
-      await services.db.transaction().execute((trx) => resources.remove(trx, at, before, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => resources.remove(trx, at, before, by))
     },
   }),
 ]

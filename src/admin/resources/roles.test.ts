@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { openBrowser } from '../../browser-testing.ts'
 import { makeWorkspace, makePool as pool } from '../../pages/fixtures-testing.ts'
-import { type AdminLido, adminLido } from '../fixtures-testing.ts'
+import { type AdminLido, adminLido, eventsAbout } from '../fixtures-testing.ts'
 import { makePerson, operator } from '../operators-testing.ts'
 
 let lido: AdminLido
@@ -17,11 +17,8 @@ before(async () => {
 })
 after(() => lido.stop())
 
-const make = async (path: '/roles' | '/tenants', body: object): Promise<string> => {
-  const made = await lido.call('POST', path, { name: 'Named', ...body })
-  assert.equal(made.status, 201, JSON.stringify(made.body))
-  return String(made.body.id)
-}
+const make = async (path: '/roles' | '/tenants', body: object): Promise<string> =>
+  (await lido.make(path, { name: 'Named', ...body })).id
 const makeRole = (key: string, more: object = {}) => make('/roles', { key, ...more })
 const makeTenant = (slug: string, more: object = {}) => make('/tenants', { slug, ...more })
 
@@ -105,13 +102,7 @@ test('gives and takes roles, everywhere or in a tenant', async () => {
   ])
   await lido.call('DELETE', `${path}/tenants/${tenant}`)
   assert.deepEqual(await heldOf(path), [], 'who leaves a tenant is nothing in it any more')
-  const told = await lido.services.db
-    .selectFrom('events')
-    .select(['type', 'data'])
-    .where('userId', '=', path.split('/').at(-1) ?? '')
-    .where('type', 'like', 'role.%')
-    .orderBy('id')
-    .execute()
+  const told = await eventsAbout(lido, path.split('/').at(-1) ?? '', 'role.%')
   const by = { kind: 'client', id: 'bootstrap' }
   const data = { by, role: global, name: 'reader', tenant: null }
   assert.deepEqual(told, [

@@ -1,13 +1,15 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
 import * as roles from '../../directory/roles.ts'
 import * as tenants from '../../directory/tenants.ts'
 import { Problem } from '../../platform/problem.ts'
-import { byOf, demandEverything } from '../access.ts'
+import { demandEverything } from '../access.ts'
 import { patchedBy } from '../check.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { byId, listRoute } from '../list.ts'
 import { getChangeable, getRecord, refuse } from '../people.ts'
 import { amongOf, checkMatch, etagOf } from '../reach.ts'
-import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+import { type Call, type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 
 const written = roles.roleFields.extend({
   tenant_id: z
@@ -47,28 +49,24 @@ const where = z.strictObject({
 })
 
 export const roleRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: '/roles',
     name: 'listRoles',
     summary: 'List roles',
     scope: 'roles:read',
     params: z.strictObject({}),
-    query: listQuery({
+    filters: {
       tenant_id: z
         .union([z.literal('none'), z.uuid()])
         .optional()
         .describe('Only those of this tenant; `none` for global ones'),
-    }),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const { db, keyring } = call.services
-      const { limit, cursor, tenant_id } = call.query
-      const [after] = readCursor(keyring, 'roles', cursor) ?? []
+    },
+    items: answered,
+    async open(call) {
+      const { tenant_id } = call.query
       const tenantId = tenant_id === 'none' ? null : tenant_id
-      const rows = await roles.list(db, amongOf(call), { limit: limit + 1, after, tenantId })
-      return { body: pageOf(rows, { limit, keyring, list: 'roles', position: ({ id }) => [id], item: roleOf }) }
+      const read = (page: Page) => roles.list(call.services.db, amongOf(call), { ...page, tenantId })
+      return { list: 'roles', read, position: byId, item: roleOf }
     },
   }),
   route({
@@ -81,12 +79,10 @@ export const roleRoutes: Route[] = [
     body: written,
     answer: answered,
     status: 201,
-    async handle({ services, actor, at, body }) {
-      demandEverything(actor)
-      const { tenant_id: tenantId, ...fields } = body
-      const role = await services.db
-        .transaction()
-        .execute((trx) => roles.create(trx, at, { ...fields, tenantId }, byOf(actor)))
+    async handle(call) {
+      demandEverything(call.actor)
+      const { tenant_id: tenantId, ...fields } = call.body
+      const role = await inTransaction(call, (trx, at, by) => roles.create(trx, at, { ...fields, tenantId }, by))
       return { body: roleOf(role), etag: etagOf(role), location: `/roles/${role.id}` }
     },
   }),
@@ -115,14 +111,14 @@ export const roleRoutes: Route[] = [
     answer: answered,
     status: 200,
     async handle(call) {
-      const { services, actor, at, ifMatch, body } = call
+      const { ifMatch, body } = call
       const { id } = await getOwn(call)
       const change = (before: roles.Role) => {
         checkMatch(ifMatch, before)
         const { key, name, description, permissions } = before
         return patchedBy(roles.roleFields, { key, name, description, permissions }, body)
       }
-      const role = await services.db.transaction().execute((trx) => roles.update(trx, at, id, change, byOf(actor)))
+      const role = await inTransaction(call, (trx, at, by) => roles.update(trx, at, id, change, by))
       return { body: roleOf(role), etag: etagOf(role) }
     },
   }),
@@ -135,10 +131,8 @@ export const roleRoutes: Route[] = [
     params: oneRole,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const { id } = await getOwn(call)
-      await services.db.transaction().execute((trx) => roles.remove(trx, at, id, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => roles.remove(trx, at, id, by))
     },
   }),
   route({
@@ -168,11 +162,9 @@ export const roleRoutes: Route[] = [
     query: where,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const { place, role } = await getPlace(call)
-      const given = await services.db.transaction().execute((trx) => roles.assign(trx, at, place, role, byOf(actor)))
+      const given = await inTransaction(call, (trx, at, by) => roles.assign(trx, at, place, role, by))
       if (!given) throw new Problem('conflict', { detail: 'The user does not belong to the tenant.' })
-      return { body: undefined }
     },
   }),
   route({
@@ -185,10 +177,8 @@ export const roleRoutes: Route[] = [
     query: where,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const { place, role } = await getPlace(call)
-      await services.db.transaction().execute((trx) => roles.unassign(trx, at, place, role, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => roles.unassign(trx, at, place, role, by))
     },
   }),
 ]

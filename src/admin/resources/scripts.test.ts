@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import * as runs from '../../directory/script-runs.ts'
+import * as scripts from '../../directory/scripts.ts'
 import { type AdminLido, adminLido } from '../fixtures-testing.ts'
 import { operator } from '../operators-testing.ts'
 
@@ -13,11 +15,7 @@ after(() => lido.stop())
 
 const path = '/workspaces/acme/scripts'
 const code = 'const postAuthentication = () => ({ claims: { plan: "gold" } })'
-const make = async (more: object = {}) => {
-  const answer = await lido.call('POST', path, { name: 'Plans', code, ...more })
-  assert.equal(answer.status, 201, JSON.stringify(answer.body))
-  return answer.body
-}
+const make = (more: object = {}) => lido.make(path, { name: 'Plans', code, ...more })
 
 test('makes a script, keeps each save as a version, and goes back to one', async () => {
   const made = await make()
@@ -196,4 +194,34 @@ test('a workspace is deleted with its scripts, also those in use', async () => {
   assert.equal((await lido.call('POST', '/workspaces/gone/connections', connection)).status, 201)
   assert.equal((await lido.call('DELETE', '/workspaces/gone')).status, 204)
   assert.equal((await lido.call('DELETE', '/pools/left')).status, 204)
+})
+
+test('a script that people of another pool come by is no way to them for an operator with limits', async () => {
+  const workspace = (await lido.call('GET', '/workspaces/other')).body
+  const mine = (await lido.call('POST', '/pools', { slug: 'mine', name: 'Mine' })).body
+  const { id } = await lido.make('/workspaces/other/scripts', { name: 'Shared', code })
+  const at = `/workspaces/other/scripts/${id}`
+  const limits = { role: 'admin', workspaces: [String(workspace.id)], pools: [String(mine.id)] }
+  const limited = await operator(lido, 'shared@example.org', limits)
+  assert.equal((await limited.call('PATCH', at, { code: `${code} // mine` })).status, 200)
+  const using = { pool: 'staff', post_authentication_script: id }
+  assert.equal((await lido.call('POST', '/workspaces/other/connections', using)).status, 201)
+  const { services } = lido
+  const script = await scripts.find(services.db, String(workspace.id), String(id))
+  assert.ok(script)
+  await services.db.updateTable('scripts').set({ recordNext: true }).where('id', '=', script.id).execute()
+  await runs.recordSample(services.db, services.clock.now(), script, { profile: { name: 'Somebody else' } })
+  const run = { version: 1, ok: true, why: null, detail: null, ms: 1, logs: 'Somebody else', trace: null }
+  await runs.keepRun(services.db, script, { at: services.clock.now(), ...run, userId: null, clientId: null })
+  for (const change of [{ record_next: true }, { code: `${code} // theirs` }, { enabled: false }])
+    assert.equal((await limited.call('PATCH', at, change)).status, 403, JSON.stringify(change))
+  assert.equal((await limited.call('POST', `${at}/rollback`, { version: 1 })).status, 403)
+  const [sample] = (await lido.call('GET', `${at}/samples`)).body.items ?? []
+  assert.ok(sample)
+  assert.equal((await limited.call('POST', `${at}/test`, { sample: sample.id })).status, 404)
+  for (const list of ['samples', 'runs']) {
+    assert.match(JSON.stringify((await lido.call('GET', `${at}/${list}`)).body.items), /Somebody else/)
+    assert.deepEqual((await limited.call('GET', `${at}/${list}`)).body.items, [], list)
+  }
+  assert.equal((await limited.call('GET', at)).status, 200)
 })

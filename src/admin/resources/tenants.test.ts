@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { type AdminLido, adminLido } from '../fixtures-testing.ts'
+import { type AdminLido, adminLido, eventsAbout } from '../fixtures-testing.ts'
 import { makePerson, operator } from '../operators-testing.ts'
 
 let lido: AdminLido
@@ -16,11 +16,8 @@ after(() => lido.stop())
 
 const makePool = async (slug: string) => String((await lido.call('POST', '/pools', { slug, name: slug })).body.id)
 
-const make = async (slug: string, more: object = {}): Promise<string> => {
-  const made = await lido.call('POST', '/tenants', { slug, name: slug, ...more })
-  assert.equal(made.status, 201, JSON.stringify(made.body))
-  return String(made.body.id)
-}
+const make = async (slug: string, more: object = {}): Promise<string> =>
+  (await lido.make('/tenants', { slug, name: slug, ...more })).id
 
 const idsOf = async (path: string) => ((await lido.call('GET', path)).body.items ?? []).map(({ id }) => id)
 const faultOf = ({ body }: { body: Record<string, unknown> }) => (body.errors as { pointer: string }[])[0]?.pointer
@@ -94,13 +91,7 @@ test('a user belongs to several tenants, of their pool or of none', async () => 
   assert.equal((await lido.call('DELETE', `${path}/tenants/${open}`)).status, 204)
   assert.equal((await lido.call('DELETE', `${path}/tenants/${open}`)).status, 404)
   assert.deepEqual(await idsOf(`/tenants/${open}/members`), [])
-  const told = await lido.services.db
-    .selectFrom('events')
-    .select(['type', 'data'])
-    .where('userId', '=', user)
-    .where('type', 'like', 'tenant.%')
-    .orderBy('id')
-    .execute()
+  const told = await eventsAbout(lido, user, 'tenant.%')
   const by = { kind: 'client', id: 'bootstrap' }
   assert.deepEqual(told, [
     { type: 'tenant.member_added', data: { by, tenant: ours, name: 'ours' } },

@@ -1,12 +1,14 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
 import * as tenants from '../../directory/tenants.ts'
 import { Problem } from '../../platform/problem.ts'
 import { byOf, demandEverything } from '../access.ts'
 import { patchedBy } from '../check.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { byId, byUser, listRoute } from '../list.ts'
 import { getChangeable, getRecord, refuse } from '../people.ts'
 import { amongOf, checkMatch, etagOf, getPool } from '../reach.ts'
-import { listOf, listQuery, type Route, route } from '../route.ts'
+import { type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 import { shownIdentifiers } from '../user-shown.ts'
 
 const written = tenants.tenantFields.extend({
@@ -39,23 +41,19 @@ const oneUser = z.strictObject({ pool: z.string().describe('Slug or id'), id: z.
 const oneMembership = oneUser.extend({ tenant: z.uuid() })
 
 export const tenantRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: '/tenants',
     name: 'listTenants',
     summary: 'List tenants',
     scope: 'tenants:read',
     params: z.strictObject({}),
-    query: listQuery({ pool: z.string().optional().describe('Only those of this pool, by slug or id') }),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const { db, keyring } = call.services
-      const { limit, cursor, pool } = call.query
+    filters: { pool: z.string().optional().describe('Only those of this pool, by slug or id') },
+    items: answered,
+    async open(call) {
+      const { pool } = call.query
       const poolId = pool === undefined ? undefined : (await getPool(call, pool)).id
-      const [after] = readCursor(keyring, 'tenants', cursor) ?? []
-      const rows = await tenants.list(db, amongOf(call), { limit: limit + 1, after, poolId })
-      return { body: pageOf(rows, { limit, keyring, list: 'tenants', position: ({ id }) => [id], item: tenantOf }) }
+      const read = (page: Page) => tenants.list(call.services.db, amongOf(call), { ...page, poolId })
+      return { list: 'tenants', read, position: byId, item: tenantOf }
     },
   }),
   route({
@@ -69,13 +67,11 @@ export const tenantRoutes: Route[] = [
     answer: answered,
     status: 201,
     async handle(call) {
-      const { services, actor, at, body } = call
+      const { actor, body } = call
       const { pool, ...fields } = body
       if (pool === null) demandEverything(actor)
       const poolId = pool === null ? null : (await getPool(call, pool).catch(refusePool)).id
-      const tenant = await services.db
-        .transaction()
-        .execute((trx) => tenants.create(trx, at, { ...fields, poolId }, byOf(actor)))
+      const tenant = await inTransaction(call, (trx, at, by) => tenants.create(trx, at, { ...fields, poolId }, by))
       return { body: tenantOf(tenant), etag: etagOf(tenant), location: `/tenants/${tenant.id}` }
     },
   }),
@@ -104,15 +100,15 @@ export const tenantRoutes: Route[] = [
     answer: answered,
     status: 200,
     async handle(call) {
-      const { services, actor, at, ifMatch, body, params } = call
+      const { ifMatch, body, params } = call
       const change = (before: tenants.Tenant) => {
         checkMatch(ifMatch, before)
         const { slug, name, metadata } = before
         return patchedBy(tenants.tenantFields, { slug, name, metadata }, body)
       }
-      const tenant = await services.db
-        .transaction()
-        .execute((trx) => tenants.update(trx, at, amongOf(call), params.id, change, byOf(actor)))
+      const tenant = await inTransaction(call, (trx, at, by) =>
+        tenants.update(trx, at, amongOf(call), params.id, change, by),
+      )
       return { body: tenantOf(tenant), etag: etagOf(tenant) }
     },
   }),
@@ -125,29 +121,22 @@ export const tenantRoutes: Route[] = [
     params: oneTenant,
     status: 204,
     async handle(call) {
-      const { services, actor, at, params } = call
-      await services.db.transaction().execute((trx) => tenants.remove(trx, at, amongOf(call), params.id, byOf(actor)))
-      return { body: undefined }
+      const { id } = call.params
+      await inTransaction(call, (trx, at, by) => tenants.remove(trx, at, amongOf(call), id, by))
     },
   }),
-  route({
-    method: 'GET',
+  listRoute({
     path: '/tenants/{id}/members',
     name: 'listTenantMembers',
     summary: 'List the users that belong to a tenant',
     scope: 'tenants:read',
     params: oneTenant,
-    query: listQuery({}),
-    answer: listOf(member),
-    status: 200,
-    async handle(call) {
-      const { db, keyring } = call.services
-      const { limit, cursor } = call.query
+    items: member,
+    async open(call) {
+      const { db } = call.services
       const tenant = await tenants.get(db, amongOf(call), call.params.id)
-      const name = `tenant-members:${tenant.id}`
-      const [after] = readCursor(keyring, name, cursor) ?? []
-      const rows = await tenants.listMembers(db, amongOf(call), tenant, { limit: limit + 1, after })
-      return { body: pageOf(rows, { limit, keyring, list: name, position: ({ userId }) => [userId], item: memberOf }) }
+      const read = (page: Page) => tenants.listMembers(db, amongOf(call), tenant, page)
+      return { list: `tenant-members:${tenant.id}`, read, position: byUser, item: memberOf }
     },
   }),
   route({
@@ -183,7 +172,6 @@ export const tenantRoutes: Route[] = [
       await services.db.transaction().execute(async (trx) => {
         if (!(await tenants.join(trx, at, place, id, byOf(actor)))) throw new Problem('not_found')
       })
-      return { body: undefined }
     },
   }),
   route({
@@ -195,12 +183,11 @@ export const tenantRoutes: Route[] = [
     params: oneMembership,
     status: 204,
     async handle(call) {
-      const { services, actor, at, params } = call
+      const { services, params } = call
       const { pool, user } = await getChangeable(call)
       const tenant = await tenants.get(services.db, amongOf(call), params.tenant)
       const place = { poolId: pool.id, userId: user.id }
-      await services.db.transaction().execute((trx) => tenants.leave(trx, at, place, tenant, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => tenants.leave(trx, at, place, tenant, by))
     },
   }),
 ]

@@ -1,21 +1,24 @@
 import { z } from 'zod'
+import { emptyWork } from '../../db/work.ts'
 import * as audit from '../../directory/audit.ts'
 import * as credentials from '../../directory/credentials.ts'
-import * as events from '../../directory/events.ts'
 import * as invitations from '../../directory/invitations.ts'
 import * as links from '../../directory/links.ts'
 import { languageOf } from '../../directory/outbox.ts'
 import { passwordPolicyOf } from '../../directory/pool-settings.ts'
-import * as sessions from '../../directory/sessions.ts'
+import { findHome, type Pool } from '../../directory/pools.ts'
+import * as records from '../../directory/user-records.ts'
 import * as users from '../../directory/users.ts'
+import * as workspaces from '../../directory/workspaces.ts'
 import { Problem } from '../../platform/problem.ts'
 import * as challenges from '../../signin/challenges.ts'
 import { forgive, windowMinutes } from '../../signin/limits.ts'
 import { changePassword } from '../../signin/password-change.ts'
 import * as recovery from '../../signin/recovery.ts'
+import type { Scene } from '../../signin/scene.ts'
 import { countMail } from '../../signin/sending.ts'
+import { hasOwnWay } from '../../signin/ways.ts'
 import { byOf } from '../access.ts'
-import { pageOf, readCursor } from '../list.ts'
 import {
   checkPassword,
   demandPasswords,
@@ -28,7 +31,8 @@ import {
   senderOf,
 } from '../people.ts'
 import { getWorkspace } from '../reach.ts'
-import { listOf, listQuery, type Route, route } from '../route.ts'
+import { listOf, type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 
 const oneUser = z.strictObject({ pool: z.string().describe('Slug or id'), id: z.uuid() })
 const from = z.strictObject({
@@ -40,24 +44,6 @@ const credential = z.strictObject({
   type: z.string(),
   created_at: z.iso.datetime(),
   used_at: z.iso.datetime().nullable(),
-})
-
-const session = z.strictObject({
-  id: z.string().describe('Made for this list; nobody can sign in with it'),
-  workspace: z.string(),
-  amr: z.array(z.string()),
-  created_at: z.iso.datetime(),
-  authenticated_at: z.iso.datetime(),
-})
-
-const event = z.strictObject({
-  id: z.uuid(),
-  type: z.string(),
-  at: z.iso.datetime(),
-  workspace_id: z.uuid().nullable(),
-  client_id: z.string().nullable(),
-  data: z.record(z.string(), z.unknown()),
-  trace: z.string().nullable().describe('The reference of the request that it happened in'),
 })
 
 export const userSecurityRoutes: Route[] = [
@@ -91,7 +77,6 @@ export const userSecurityRoutes: Route[] = [
         const wanted = { ...offer, identifier, inviter, lang: languageOf(user.profile, workspace) }
         return invitations.create(trx, at, sender, pool.id, wanted, by)
       })
-      return { body: undefined }
     },
   }),
   route({
@@ -124,7 +109,6 @@ export const userSecurityRoutes: Route[] = [
         const data = { by: byOf(actor), must_change: body.must_change }
         await audit.record(trx, at, { poolId: pool.id, userId: user.id }, { type: 'user.password_set', data })
       })
-      return { body: undefined }
     },
   }),
   route({
@@ -143,7 +127,7 @@ export const userSecurityRoutes: Route[] = [
       demandPasswords(pool, '/new_password')
       const account = await users.findById(services.db, user.id)
       if (!account) throw new Problem('not_found')
-      const home = await invitations.findHome(services.db, pool.id, actor.workspaces)
+      const home = await findHome(services.db, pool.id, actor.workspaces)
       const workspace = home === undefined ? undefined : await getWorkspace(call, home)
       const asked = { oldPassword: body.old_password, newPassword: body.new_password, warned: true }
       const around = { by: byOf(actor), workspace, lang: languageOf(user.profile, workspace) }
@@ -151,7 +135,6 @@ export const userSecurityRoutes: Route[] = [
       if (outcome === 'too-many') throw new Problem('too_many_requests', { retryAfter: windowMinutes('account') * 60 })
       if (outcome === 'wrong') throw refuse([{ pointer: '/old_password', detail: 'This is not the password' }])
       if (outcome !== 'done') throw refuse([{ pointer: '/new_password', detail: inEnglish(outcome.weak) }])
-      return { body: undefined }
     },
   }),
   route({
@@ -176,7 +159,6 @@ export const userSecurityRoutes: Route[] = [
         const about = { workspaceId: workspace.id, poolId: pool.id, userId: user.id }
         await audit.record(trx, at, about, { type: 'user.password_reset_sent', data: { by: byOf(actor) } })
       })
-      return { body: undefined }
     },
   }),
   route({
@@ -228,6 +210,42 @@ export const userSecurityRoutes: Route[] = [
   }),
   route({
     method: 'DELETE',
+    path: '/pools/{pool}/users/{id}/links/{link}',
+    name: 'deleteLink',
+    summary: 'Take a linked identity away; every session of the user ends',
+    scope: 'users:write',
+    params: oneUser.extend({ link: z.string().describe('Slug or id of the federated pool, as `listLinks` has it') }),
+    query: z.strictObject({
+      confirm: z
+        .enum(['true', 'false'])
+        .default('false')
+        .describe('Also where it is their last way to sign in: yes, that is meant'),
+    }),
+    status: 204,
+    async handle(call) {
+      const { params, query } = call
+      const { pool, user } = await getChangeable(call)
+      const scene = await sceneOf(call, pool)
+      await inTransaction(call, async (trx, at, by) => {
+        await records.findForUpdate(trx, pool.id, user.id)
+        const held = await links.listNamed(trx, pool.id, user.id)
+        const link = held.find(({ slug, poolId }) => slug === params.link || poolId === params.link)
+        const account = await users.findById(trx, user.id)
+        if (!link || !account) throw new Problem('not_found')
+        const isLast = held.length === 1 && scene !== undefined && !hasOwnWay(scene, pool, account)
+        if (isLast && query.confirm === 'false')
+          throw new Problem('conflict', {
+            detail:
+              'It is the only way by which this user can sign in. To take it away all the same, add ?confirm=true.',
+          })
+        const cut = { homePoolId: pool.id, userId: user.id, poolId: link.poolId }
+        await links.remove(trx, at, cut, { name: link.name, by })
+        await users.endEverything(trx, pool.id, user.id)
+      })
+    },
+  }),
+  route({
+    method: 'DELETE',
     path: '/pools/{pool}/users/{id}/credentials/{credential}',
     name: 'deleteCredential',
     summary: 'Take a credential away; every session of the user ends',
@@ -244,120 +262,18 @@ export const userSecurityRoutes: Route[] = [
         const about = { poolId: pool.id, userId: user.id }
         await audit.record(trx, at, about, { type: 'user.credential_removed', data: { by: byOf(actor), kind } })
       })
-      return { body: undefined }
-    },
-  }),
-  route({
-    method: 'GET',
-    path: '/pools/{pool}/users/{id}/sessions',
-    name: 'listSessions',
-    summary: 'List where a user is signed in',
-    scope: 'users:read',
-    params: oneUser,
-    answer: listOf(session),
-    status: 200,
-    async handle(call) {
-      const found = await sessionsOf(call)
-      const items = found.list.map(({ id, workspace, amr, createdAt, authenticatedAt }) => ({
-        id,
-        workspace,
-        amr,
-        created_at: createdAt.toISOString(),
-        authenticated_at: authenticatedAt.toISOString(),
-      }))
-      return { body: { items, next_cursor: null } }
-    },
-  }),
-  route({
-    method: 'DELETE',
-    path: '/pools/{pool}/users/{id}/sessions',
-    name: 'endSessions',
-    summary: 'Sign a user out everywhere; their tokens end too',
-    scope: 'users:write',
-    params: oneUser,
-    status: 204,
-    async handle(call) {
-      await getChangeable(call)
-      const { list } = await sessionsOf(call)
-      // Grants may outlive the sessions that they began in. An operator with limits ends only what they can see.
-      await endSessions(call, list, call.actor.workspaces === undefined)
-      return { body: undefined }
-    },
-  }),
-  route({
-    method: 'DELETE',
-    path: '/pools/{pool}/users/{id}/sessions/{session}',
-    name: 'endSession',
-    summary: 'End one session; the tokens that came from it end too',
-    scope: 'users:write',
-    params: oneUser.extend({ session: z.string() }),
-    status: 204,
-    async handle(call) {
-      await getChangeable(call)
-      const { list } = await sessionsOf(call)
-      const wanted = list.filter(({ id }) => id === call.params.session)
-      if (wanted.length === 0) throw new Problem('not_found')
-      await endSessions(call, wanted, false)
-      return { body: undefined }
-    },
-  }),
-  route({
-    method: 'GET',
-    path: '/pools/{pool}/users/{id}/events',
-    name: 'listUserEvents',
-    summary: 'List what happened to a user, the newest first',
-    scope: 'users:read',
-    params: oneUser,
-    query: listQuery({}),
-    answer: listOf(event),
-    status: 200,
-    async handle(call) {
-      const { services, actor, query } = call
-      const { pool, user } = await getRecord(call)
-      const { limit, cursor } = query
-      const list = `events:${user.id}`
-      const [after] = readCursor(services.keyring, list, cursor) ?? []
-      const reach = { workspaces: actor.workspaces && [...actor.workspaces], pools: actor.pools && [...actor.pools] }
-      const about = { ...everything, poolId: pool.id, userId: user.id }
-      const rows = await events.list(services.db, about, reach, { limit: limit + 1, after })
-      const position = ({ id }: events.EventRecord) => [id]
-      return { body: pageOf(rows, { limit, keyring: services.keyring, list, position, item: eventOf }) }
     },
   }),
 ]
 
-const everything = {
-  types: undefined,
-  workspaceId: undefined,
-  clientId: undefined,
-  since: undefined,
-  until: undefined,
-}
-
-const eventOf = ({ id, type, at, workspaceId, clientId, data, trace }: events.EventRecord): z.input<typeof event> => ({
-  id,
-  type,
-  at: at.toISOString(),
-  workspace_id: workspaceId,
-  client_id: clientId,
-  data,
-  trace,
-})
-
 type Asking = Parameters<typeof getRecord>[0] & { at: Date }
 
-const sessionsOf = async (call: Asking) => {
-  const { pool, user } = await getRecord(call)
-  const among = call.actor.workspaces && [...call.actor.workspaces]
-  return { pool, user, list: await sessions.list(call.services.db, call.at, pool.id, user.id, among) }
-}
-
-const endSessions = async (call: Asking, list: sessions.Session[], all: boolean): Promise<void> => {
-  const { pool, user } = await getRecord(call)
-  await call.services.db.transaction().execute(async (trx) => {
-    if (all) await users.endEverything(trx, pool.id, user.id)
-    else await sessions.end(trx, list)
-    const about = { poolId: pool.id, userId: user.id }
-    await audit.record(trx, call.at, about, { type: 'user.sessions_ended', data: { by: byOf(call.actor) } })
-  })
+/**
+ * Where somebody of a pool would sign in, whoever may see that workspace; undefined where the pool is connected to nothing,
+ * and nobody does.
+ */
+const sceneOf = async ({ services, at }: Asking, { id }: Pool): Promise<Scene | undefined> => {
+  const home = await findHome(services.db, id, undefined)
+  const workspace = home === undefined ? undefined : await workspaces.findById(services.db, home)
+  return workspace && { services, workspace, client: undefined, lang: 'en', ip: '', work: emptyWork(at) }
 }

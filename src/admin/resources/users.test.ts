@@ -53,11 +53,7 @@ const told = (email: string, more: object = {}) => ({
   ...more,
 })
 
-const make = async (email: string, more: object = {}): Promise<string> => {
-  const { status, body } = await lido.call('POST', users, told(email, more))
-  assert.equal(status, 201, JSON.stringify(body))
-  return String(body.id)
-}
+const make = async (email: string, more: object = {}): Promise<string> => (await lido.make(users, told(email, more))).id
 
 const pointersOf = ({ body }: ApiAnswer) => (body.errors as { pointer: string }[]).map(({ pointer }) => pointer).sort()
 
@@ -192,16 +188,7 @@ test('finds by the beginning of identifiers and names, in pages, each once', asy
   assert.equal((await lido.call('GET', `${users}?identifier=nobody%40example.org`)).body.items?.length, 0)
 })
 
-const walk = async (path: string): Promise<unknown[]> => {
-  const seen: unknown[] = []
-  for (let cursor: unknown = ''; cursor !== null; ) {
-    const { status, body } = await lido.call('GET', `${path}${cursor ? `&cursor=${cursor}` : ''}`)
-    assert.equal(status, 200, JSON.stringify(body))
-    seen.push(...(body.items ?? []).map(({ id }) => id))
-    cursor = body.next_cursor
-  }
-  return seen
-}
+const walk = async (path: string): Promise<unknown[]> => (await lido.list(path)).map(({ id }) => id)
 
 test('tells the paths of groups, and lists by group and status', async () => {
   const outer = await lido.call('POST', '/pools/staff/groups', { name: 'Everyone' })

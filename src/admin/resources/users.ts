@@ -5,8 +5,8 @@ import * as invitations from '../../directory/invitations.ts'
 import { languageOf } from '../../directory/outbox.ts'
 import type { Pool } from '../../directory/pools.ts'
 import * as tombstones from '../../directory/tombstones.ts'
+import * as changes from '../../directory/user-changes.ts'
 import * as records from '../../directory/user-records.ts'
-import * as users from '../../directory/users.ts'
 import { Problem } from '../../platform/problem.ts'
 import * as challenges from '../../signin/challenges.ts'
 import { byOf, demand } from '../access.ts'
@@ -128,7 +128,7 @@ export const userRoutes: Route[] = [
           throw refuse([{ pointer: '/status', detail: 'Nobody becomes new again' }])
         await checkAgainst(pool, wanted)
         const known = readIdentifiers(pool, wanted.identifiers)
-        const after = await users.update(trx, at, before, { ...wanted, identifiers: known }, byOf(actor))
+        const after = await changes.update(trx, at, before, { ...wanted, identifiers: known }, byOf(actor))
         // A code on its way to an address that is not theirs any more must not let anybody in.
         if (body.identifiers !== undefined || after.status === 'inactive')
           await challenges.endAll(trx, at, pool.id, user.id)
@@ -151,10 +151,9 @@ export const userRoutes: Route[] = [
       await services.db.transaction().execute(async (trx) => {
         const before = await records.findForUpdate(trx, pool.id, user.id)
         if (!before || before.status === 'deleted') throw new Problem('not_found')
-        await users.remove(trx, at, before, byOf(actor))
+        await changes.remove(trx, at, before, byOf(actor))
         await challenges.endAll(trx, at, pool.id, user.id)
       })
-      return { body: undefined }
     },
   }),
   route({
@@ -173,7 +172,6 @@ export const userRoutes: Route[] = [
         const about = { poolId: pool.id, userId: user.id }
         await audit.record(trx, at, about, { type: 'user.tombstone_lifted', data: { by: byOf(actor) } })
       })
-      return { body: undefined }
     },
   }),
 ]
@@ -196,7 +194,7 @@ const invite = async (
   return services.db.transaction().execute(async (trx) => {
     const by = byOf(actor)
     const made = { status: 'new', identifiers, profile, metadata, groups, promised: { roles, tenant } } as const
-    const id = await users.make(trx, at, pool.id, made, by)
+    const id = await changes.make(trx, at, pool.id, made, by)
     const offer = { profile: {}, groups: [], message: null, client_id: null, return_to: null, hours: 72 }
     const wanted = { ...offer, identifier, inviter, lang: languageOf(profile, workspace) }
     await invitations.create(trx, at, { services, workspace }, pool.id, wanted, by)
@@ -214,7 +212,7 @@ const setCredentials = async (
   const hash = await services.passwords.hash(password)
   return services.db.transaction().execute(async (trx) => {
     const made = { status: 'active', identifiers, profile, metadata, groups, promised: { roles, tenant } } as const
-    const id = await users.make(trx, at, pool.id, made, byOf(actor))
+    const id = await changes.make(trx, at, pool.id, made, byOf(actor))
     await credentials.setPassword(trx, at, pool.id, id, hash, { mustChange: must_change })
     return getMade(trx, pool, id)
   })

@@ -49,10 +49,36 @@ test('how operators sign in is changed by nobody who may not change operators', 
 test('the connection by which operators sign in stays open, offered and there', async () => {
   const path = await connection()
   for (const patch of [{ enabled: false }, { hidden: true }])
-    assert.equal((await admin.call('PATCH', path, patch)).status, 422, JSON.stringify(patch))
-  assert.equal((await admin.call('DELETE', path)).status, 409)
-  assert.equal((await admin.call('PATCH', path, { name: 'Operators' })).status, 200)
+    assert.equal((await owner.call('PATCH', path, patch)).status, 422, JSON.stringify(patch))
+  assert.equal((await owner.call('DELETE', path)).status, 409)
+  assert.equal((await owner.call('PATCH', path, { name: 'Operators' })).status, 200)
   assert.equal(await connection(), path)
+})
+
+test('nobody who may not change operators leads them elsewhere by their address, or changes a script of theirs', async () => {
+  const issuer = 'https://idp.example'
+  const upstream = { type: 'oidc', settings: { issuer, client_id: 'lido', authentication: 'none' } }
+  const elsewhere = { slug: 'elsewhere', name: 'Elsewhere', kind: 'federated', upstream }
+  assert.equal((await admin.call('POST', '/pools', elsewhere)).status, 201)
+  const connections = '/workspaces/admin/connections'
+  const wanted = { pool: 'elsewhere', hidden: true }
+  const domains = ['example.org']
+  assert.equal((await admin.call('POST', connections, { ...wanted, domains })).status, 403)
+  const made = await owner.call('POST', connections, wanted)
+  assert.equal(made.status, 201, JSON.stringify(made.body))
+  const one = `${connections}/${made.body.id}`
+  assert.equal((await admin.call('PATCH', one, { domains })).status, 403)
+  assert.equal((await admin.call('DELETE', one)).status, 403)
+  assert.equal((await admin.call('PATCH', await connection(), { name: 'Us' })).status, 403)
+  assert.equal((await admin.call('GET', one)).status, 200)
+  assert.equal((await owner.call('DELETE', one)).status, 204)
+  const code = 'const mapping = ({ mapped }) => mapped'
+  const script = await owner.call('POST', '/workspaces/admin/scripts', { name: 'Ours', point: 'mapping', code })
+  const at = `/workspaces/admin/scripts/${script.body.id}`
+  assert.equal((await admin.call('PATCH', at, { name: 'Theirs' })).status, 403)
+  assert.equal((await admin.call('POST', `${at}/rollback`, { version: 1 })).status, 403)
+  assert.equal((await admin.call('DELETE', at)).status, 403)
+  assert.equal((await owner.call('DELETE', at)).status, 204)
 })
 
 test('the hashes of operators go to nobody who may not change operators', async () => {

@@ -1,10 +1,11 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
 import * as audit from '../../directory/audit.ts'
 import * as deliveries from '../../directory/webhook-deliveries.ts'
 import { Problem } from '../../platform/problem.ts'
 import { byOf } from '../access.ts'
-import { pageOf, readCursor } from '../list.ts'
-import { listOf, listQuery, type Route, route } from '../route.ts'
+import { listRoute } from '../list.ts'
+import { type Route, route } from '../route.ts'
 import { getChangeableWebhook, getWebhook, oneWebhook, webhookPath } from './webhooks.ts'
 
 const states = z
@@ -53,26 +54,19 @@ export const webhookDeliveryRoutes: Route[] = [
       return { body: deliveryOf({ ...made, type: happening.type }) }
     },
   }),
-  route({
-    method: 'GET',
+  listRoute({
     path: within,
     name: 'listWebhookDeliveries',
     summary: 'List what is on its way to a webhook, was delivered in the last week, or given up in the last month',
     scope: 'webhooks:read',
     params: oneWebhook,
-    query: listQuery({ state: states.optional() }),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const { services, query } = call
-      const { db, keyring } = services
-      const { limit, state } = query
+    filters: { state: states.optional() },
+    items: answered,
+    async open(call) {
       const { webhook } = await getWebhook(call)
-      const list = `webhook-deliveries:${webhook.id}`
-      const [after] = readCursor(keyring, list, query.cursor) ?? []
-      const rows = await deliveries.list(db, webhook, state, { limit: limit + 1, after })
+      const read = (page: Page) => deliveries.list(call.services.db, webhook, call.query.state, page)
       const position = ({ eventId }: deliveries.Delivery) => [eventId]
-      return { body: pageOf(rows, { limit, keyring, list, position, item: deliveryOf }) }
+      return { list: `webhook-deliveries:${webhook.id}`, read, position, item: deliveryOf }
     },
   }),
   route({

@@ -1,12 +1,14 @@
 import { z } from 'zod'
+import type { Page } from '../../db/page.ts'
 import * as webhooks from '../../directory/webhooks.ts'
 import type { Workspace } from '../../directory/workspaces.ts'
 import { Problem } from '../../platform/problem.ts'
-import { byOf, demandEveryPool } from '../access.ts'
+import { demandEveryPool } from '../access.ts'
 import { patchedBy } from '../check.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { byId, listRoute } from '../list.ts'
 import { checkMatch, etagOf, getChangeableWorkspace, getWorkspace } from '../reach.ts'
-import { type Call, listOf, listQuery, type Route, route } from '../route.ts'
+import { type Call, type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 
 const settings = webhooks.webhookSettings
 
@@ -35,25 +37,17 @@ export const oneWebhook = inWorkspace.extend({ id: z.uuid() })
 export const webhookPath = `${within}/{id}` as const
 
 export const webhookRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: within,
     name: 'listWebhooks',
     summary: 'List the webhooks of a workspace',
     scope: 'webhooks:read',
     params: inWorkspace,
-    query: listQuery({}),
-    answer: listOf(answered),
-    status: 200,
-    async handle(call) {
-      const { services, params, query } = call
-      const { db, keyring } = services
-      const { limit } = query
-      const workspace = await getWorkspace(call, params.workspace)
-      const list = `webhooks:${workspace.id}`
-      const [after] = readCursor(keyring, list, query.cursor) ?? []
-      const rows = await webhooks.list(db, workspace.id, { limit: limit + 1, after })
-      return { body: pageOf(rows, { limit, keyring, list, position: ({ id }) => [id], item: (row) => webhookOf(row) }) }
+    items: answered,
+    async open(call) {
+      const { id } = await getWorkspace(call, call.params.workspace)
+      const read = (page: Page) => webhooks.list(call.services.db, id, page)
+      return { list: `webhooks:${id}`, read, position: byId, item: webhookOf }
     },
   }),
   route({
@@ -67,12 +61,12 @@ export const webhookRoutes: Route[] = [
     answer: answered,
     status: 201,
     async handle(call) {
-      const { services, actor, at, params, body } = call
+      const { services, actor, params, body } = call
       const workspace = await getChangeableWorkspace(call, params.workspace)
       demandEveryPool(actor)
       const secret = webhooks.newSecret()
       const making = { workspaceId: workspace.id, keyring: services.keyring, secret }
-      const made = await services.db.transaction().execute((trx) => webhooks.create(trx, at, making, body, byOf(actor)))
+      const made = await inTransaction(call, (trx, at, by) => webhooks.create(trx, at, making, body, by))
       return { body: webhookOf(made, secret), etag: etagOf(made), location: locationOf(workspace, made) }
     },
   }),
@@ -101,13 +95,11 @@ export const webhookRoutes: Route[] = [
     answer: answered,
     status: 200,
     async handle(call) {
-      const { services, actor, at, ifMatch, body } = call
+      const { ifMatch, body } = call
       const { webhook: before } = await getChangeableWebhook(call)
       checkMatch(ifMatch, before)
       const merged = patchedBy(settings, webhooks.settingsOf(before), body)
-      const after = await services.db
-        .transaction()
-        .execute((trx) => webhooks.update(trx, at, before, merged, byOf(actor)))
+      const after = await inTransaction(call, (trx, at, by) => webhooks.update(trx, at, before, merged, by))
       return { body: webhookOf(after), etag: etagOf(after) }
     },
   }),
@@ -120,10 +112,8 @@ export const webhookRoutes: Route[] = [
     params: oneWebhook,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const { webhook } = await getChangeableWebhook(call)
-      await services.db.transaction().execute((trx) => webhooks.remove(trx, at, webhook, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => webhooks.remove(trx, at, webhook, by))
     },
   }),
   route({
@@ -136,13 +126,10 @@ export const webhookRoutes: Route[] = [
     answer: answered,
     status: 201,
     async handle(call) {
-      const { services, actor, at } = call
       const { workspace, webhook } = await getChangeableWebhook(call)
       const secret = webhooks.newSecret()
-      const made = { keyring: services.keyring, secret }
-      const after = await services.db
-        .transaction()
-        .execute((trx) => webhooks.rotateSecret(trx, at, webhook, made, byOf(actor)))
+      const made = { keyring: call.services.keyring, secret }
+      const after = await inTransaction(call, (trx, at, by) => webhooks.rotateSecret(trx, at, webhook, made, by))
       return { body: webhookOf(after, secret), etag: etagOf(after), location: locationOf(workspace, after) }
     },
   }),
@@ -155,10 +142,8 @@ export const webhookRoutes: Route[] = [
     params: oneWebhook,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const { webhook } = await getChangeableWebhook(call)
-      await services.db.transaction().execute((trx) => webhooks.endOldSecret(trx, at, webhook, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => webhooks.endOldSecret(trx, at, webhook, by))
     },
   }),
 ]

@@ -21,12 +21,13 @@ test('makes a workspace that issues at once, changes it and deletes it', async (
   const jwks = (await (await fetch(`${lido.url}/w/acme/jwks`)).json()) as { keys: { alg: string }[] }
   assert.deepEqual(jwks.keys.map(({ alg }) => alg).sort(), ['ES256', 'EdDSA', 'PS256', 'RS256'])
   assert.deepEqual((await lido.call('GET', `/workspaces/${made.body.id}`)).body, made.body)
-  const patch = { branding: { color: '#aa0000' }, lifetimes: { code: 30 }, default_language: 'ar' }
+  const patch = { branding: { color: '#aa0000' }, lifetimes: { code: 30, pushed_request: 300 }, default_language: 'ar' }
   const changed = await lido.call('PATCH', '/workspaces/acme', patch)
   assert.equal(changed.status, 200, JSON.stringify(changed.body))
   assert.deepEqual(changed.body.branding, { logo: null, color: '#aa0000', links: [] })
   assert.equal(changed.body.default_language, 'ar')
   assert.equal((changed.body.lifetimes as Record<string, number>).code, 30)
+  assert.equal((changed.body.lifetimes as Record<string, number>).pushed_request, 300)
   assert.equal((changed.body.lifetimes as Record<string, number>).access_token, 3600)
   assert.equal((await lido.call('PATCH', '/workspaces/acme', { status: 'inactive' })).body.status, 'inactive')
   await eventually(3000, async () => assert.equal((await fetch(`${lido.url}/w/acme/jwks`)).status, 404))
@@ -46,7 +47,7 @@ test('says what is not valid, at any depth', async () => {
     slug: 'No!',
     name: '',
     branding: { logo: 'javascript:alert(1)', colour: 'red', links: [{ label: 'A', href: 'http://a.example', x: 1 }] },
-    lifetimes: { code: 600, forever: true },
+    lifetimes: { code: 600, pushed_request: 601, forever: true },
     default_language: 'tlh',
   })
   assert.equal(status, 422)
@@ -58,6 +59,7 @@ test('says what is not valid, at any depth', async () => {
     '/default_language',
     '/lifetimes/code',
     '/lifetimes/forever',
+    '/lifetimes/pushed_request',
     '/name',
     '/slug',
   ])
@@ -90,13 +92,7 @@ test('a change meant for another version is refused', async () => {
 })
 
 test('lists in pages', async () => {
-  const slugs: unknown[] = []
-  let cursor: unknown
-  do {
-    const { body } = await lido.call('GET', `/workspaces?limit=1${cursor ? `&cursor=${cursor}` : ''}`)
-    slugs.push(...(body.items ?? []).map(({ slug }) => slug))
-    cursor = body.next_cursor
-  } while (cursor)
+  const slugs = (await lido.list('/workspaces?limit=1')).map(({ slug }) => slug)
   assert(slugs.includes('admin') && slugs.includes('demo'))
   assert.equal(new Set(slugs).size, slugs.length)
 })

@@ -8,9 +8,10 @@ import * as keys from '../../oidc/keys.ts'
 import { Problem } from '../../platform/problem.ts'
 import { byOf, demandEverything } from '../access.ts'
 import { patchedBy } from '../check.ts'
-import { pageOf, readCursor } from '../list.ts'
+import { byId, listRoute } from '../list.ts'
 import { checkMatch, etagOf, getChangeableWorkspace, getWorkspace } from '../reach.ts'
-import { listOf, listQuery, type Route, route } from '../route.ts'
+import { type Route, route } from '../route.ts'
+import { inTransaction } from '../transaction.ts'
 
 const settings = workspaces.writtenSettings.shape
 
@@ -37,23 +38,18 @@ const answered = z.strictObject({
 const oneWorkspace = z.strictObject({ workspace: z.string().describe('Slug or id') })
 
 export const workspaceRoutes: Route[] = [
-  route({
-    method: 'GET',
+  listRoute({
     path: '/workspaces',
     name: 'listWorkspaces',
     summary: 'List workspaces',
     scope: 'workspaces:read',
     params: z.strictObject({}),
-    query: listQuery({}),
-    answer: listOf(answered),
-    status: 200,
-    async handle({ services, actor, query: { limit, cursor } }) {
-      const { db, keyring, config } = services
-      const [after] = readCursor(keyring, 'workspaces', cursor) ?? []
-      const among = actor.workspaces && [...actor.workspaces]
-      const rows = await workspaces.list(db, { limit: limit + 1, after, among })
+    items: answered,
+    async open(call) {
+      const { db, config } = call.services
+      const among = call.actor.workspaces && [...call.actor.workspaces]
       const item = (row: workspaces.WorkspaceRecord) => workspaceOf(row, config)
-      return { body: pageOf(rows, { limit, keyring, list: 'workspaces', position: ({ id }) => [id], item }) }
+      return { list: 'workspaces', read: (page) => workspaces.list(db, { ...page, among }), position: byId, item }
     },
   }),
   route({
@@ -130,10 +126,8 @@ export const workspaceRoutes: Route[] = [
     params: oneWorkspace,
     status: 204,
     async handle(call) {
-      const { services, actor, at } = call
       const workspace = await getChangeableWorkspace(call, call.params.workspace)
-      await services.db.transaction().execute((trx) => workspaces.remove(trx, at, workspace, byOf(actor)))
-      return { body: undefined }
+      await inTransaction(call, (trx, at, by) => workspaces.remove(trx, at, workspace, by))
     },
   }),
 ]

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { AdapterPayload } from 'oidc-provider'
 import { faultsOf } from '../../directory/profiles.ts'
 import type { Resource } from '../../directory/resources.ts'
+import { isStorable } from '../../platform/storable.ts'
 import { errors, type KoaContextWithOIDC } from '../engine.ts'
 import type { Feature } from './feature.ts'
 import { scopesOf } from './resources.ts'
@@ -50,6 +51,7 @@ const typesOf = ({ identifier, authorization_details_types: types }: Resource) =
       refuseTooMuch(ctx)
       if (!scopesOf(client, identifier)) refuse(`the client may not ask for what the type ${type} belongs to`)
       if (!namesResource(ctx, identifier)) refuse(`details of the type ${type} need their resource in the request`)
+      if (!isStorable(detail)) refuse(`details of the type ${type} have a character that is none`)
       const faults = await faultsOf(schema, detail as Record<string, unknown>)
       const told = faults.map(({ property, keyword }) => `${property.slice(0, 60)} (${keyword})`)
       if (faults.length > 0) refuse(`details of the type ${type} do not fit its schema: ${told.join(', ')}`)

@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import { errors, type KoaContextWithOIDC } from '../engine.ts'
+import { noteUserCode } from '../refusals.ts'
 import type { Feature } from './feature.ts'
 
 /** The device authorization grant (RFC 8628). */
@@ -11,6 +12,7 @@ export const device: Feature = ({ workspace, pages }) => ({
     deviceInfo: (ctx: Context) => ({ ip: ctx.ip, agent: ctx.get('User-Agent').slice(0, 300), at: Date.now() }),
     userCodeInputSource: async (ctx, form, _out, error) => {
       const outcome = outcomeOf(error)
+      if (error) noteUserCode(ctx, error)
       if (!isAnonymous(ctx)) return pages.userCode(ctx, workspace, { ...fieldsOf(form), outcome })
       if (outcome === 'refused') return pages.userCode(ctx, workspace, { ...fieldsOf(form), outcome: 'cancelled' })
       if (outcome === 'cancelled') return pages.userCode(ctx, workspace, { ...fieldsOf(form), outcome })

@@ -1,10 +1,10 @@
-import { limitClaims } from '../acr.ts'
 import { limitRequestObject } from '../assertions.ts'
+import { limitClaims } from '../requested-claims.ts'
 import type { Feature } from './feature.ts'
 
 /** How a request for authorization may come, and its answer go back: pushed (RFC 9126), signed (RFC 9101, JARM). */
-export const requests: Feature = ({ services }) => ({
-  claimsParameter: { enabled: true, assertClaimsParameter: limitClaims },
+export const requests: Feature = ({ services, workspace }) => ({
+  claimsParameter: { enabled: true, assertClaimsParameter: limitClaims(workspace) },
   pushedAuthorizationRequests: { enabled: true },
   requestObjects: { enabled: true, assertJwtClaimsAndHeader: limitRequestObject(services.clock) },
   jwtResponseModes: { enabled: true },

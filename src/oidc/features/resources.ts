@@ -7,7 +7,8 @@ import type { Feature } from './feature.ts'
 export const resources: Feature = ({ resources: known }) => ({
   resourceIndicators: {
     enabled: true,
-    defaultResource: () => [],
+    // None; several at once stay several, which no token is for.
+    defaultResource: (_ctx, _client, several) => several as string[],
     useGrantedResource: () => true,
     getResourceServerInfo: async (_ctx, identifier, client) => resourceServerOf(known, client, identifier),
   },

@@ -3,7 +3,7 @@ import type { Client } from '../../directory/clients.ts'
 import type { Resource } from '../../directory/resources.ts'
 import type { Workspace } from '../../directory/workspaces.ts'
 import type { KoaContextWithOIDC, Provider } from '../engine.ts'
-import type { SigningKeys } from '../keys.ts'
+import type { SigningKeys } from '../signing-keys.ts'
 
 /** The workspace that a grant is asked for in. */
 export interface GrantRoom {
@@ -33,5 +33,7 @@ export const nameClosedGrants = async (ctx: Context, next: Next): Promise<void> 
   const wanted = oidc?.route === 'token' ? oidc.params?.grant_type : undefined
   if (typeof wanted !== 'string' || oidc?.client?.grantTypeAllowed(wanted) !== false) return
   const body = ctx.body as { error?: string } | undefined
-  if (body?.error === 'invalid_request') body.error = 'unauthorized_client'
+  if (body?.error !== 'invalid_request') return
+  body.error = 'unauthorized_client'
+  Object.assign(ctx.state.refused ?? {}, { code: body.error })
 }

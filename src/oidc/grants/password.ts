@@ -4,7 +4,7 @@ import type { User } from '../../directory/users.ts'
 import type { Workspace } from '../../directory/workspaces.ts'
 import { Problem } from '../../platform/problem.ts'
 import type { Services } from '../../services.ts'
-import { accountOf } from '../accounts.ts'
+import { findAccount } from '../accounts.ts'
 import { errors, type KoaContextWithOIDC } from '../engine.ts'
 import { bindTo, type Held, heldBy } from '../proofs.ts'
 import { marked } from '../said.ts'
@@ -54,7 +54,9 @@ export const passwordGrant = (
     const request = { workspace, client: registered, username, password, scopes: allowedScopes(ctx), ip: ctx.ip }
     const answer = await check({ ...request, pool: typeof pool === 'string' ? pool : undefined }).catch(reword)
     if (!answer.ok) throw refusals[answer.why]()
-    const account = accountOf(answer.user, workspace, registered.metadata.connections)
+    const here = seenHere()
+    if (here) seeAccount(here.seen, answer.user)
+    const account = await findAccount({ services, workspace }, ctx, answer.user.id)
     if (!account) throw wrong()
     ctx.oidc.entity('Account', account)
     await issue(ctx, answer, held)
@@ -68,8 +70,6 @@ const issue = async (
 ): Promise<void> => {
   const { provider, client } = ctx.oidc
   if (!client) throw new errors.InvalidClient('client not found')
-  const here = seenHere()
-  if (here) seeAccount(here.seen, user)
   const scopes = allowedScopes(ctx)
   const grant = new provider.Grant({ accountId: user.id, clientId: client.clientId })
   if (scopes.length > 0) grant.addOIDCScope(scopes.join(' '))

@@ -1,3 +1,4 @@
+import { eventTypes } from '../../directory/event-types.ts'
 import * as events from '../../directory/events.ts'
 import { eventsOf } from '../../directory/personal-data.ts'
 import type { Words } from '../../platform/words.ts'
@@ -10,12 +11,17 @@ export const activity: AccountSection = {
 }
 
 const most = 50
+// What applications do and are refused, each time they come, is nothing that a person did.
+const shown = Object.keys(eventTypes).filter(
+  (type) => !/^(token|authorization|userinfo|registration|logout)\./.test(type),
+)
 const everywhere = { workspaces: undefined, pools: undefined }
 
 const list = async (visit: AccountVisit): Promise<void> => {
   const { words, desk, user } = visit
   const page = { limit: most, after: undefined }
-  const rows = await events.list(desk.services.db, eventsOf(user.poolId, user.id), everywhere, page)
+  const filter = { ...eventsOf(user.poolId, user.id), types: shown }
+  const rows = await events.list(desk.services.db, filter, everywhere, page)
   const items = rows.map((row) =>
     itemOf(tell(words, row), { lines: [{ text: timeOf(visit, row.at), at: row.at.toISOString() }] }),
   )

@@ -2,7 +2,7 @@ import { issuerOf } from '../../directory/address.ts'
 import * as records from '../../directory/applications.ts'
 import { Problem } from '../../platform/problem.ts'
 import { changeOwn } from '../../signin/own-change.ts'
-import { scopeLabel } from '../scopes.ts'
+import { thingsIn } from '../scopes.ts'
 import {
   type AccountSection,
   type AccountVisit,
@@ -30,11 +30,11 @@ const ownerOf = ({ issuer, user }: AccountVisit) => ({
 const list = async (visit: AccountVisit): Promise<void> => {
   const { words, desk, at } = visit
   const rows = await records.list(desk.services.db, at, ownerOf(visit))
-  const items = rows.map(({ id, name, firstParty, scopes, agreedAt, begin }) =>
+  const items = rows.map(({ id, name, firstParty, scopes, claims, agreedAt, begin }) =>
     itemOf(name, {
       badge: firstParty ? words.t('account.applications.own') : null,
       lines: [
-        ...(scopes.length > 0 ? [{ text: scopes.map((scope) => scopeLabel(words, scope)).join(', '), at: null }] : []),
+        ...(scopes.length > 0 ? [{ text: thingsIn(words, { scopes, claims }), at: null }] : []),
         ...(agreedAt ? [{ text: timeOf(visit, agreedAt), at: agreedAt.toISOString() }] : []),
       ],
       link: begin ? { href: beginning(visit, begin), label: words.t('account.applications.open') } : null,

@@ -5,10 +5,9 @@ import { Problem } from '../../platform/problem.ts'
 import { linkTo } from '../../signin/arrive.ts'
 import { alertOf, leave, takeBack } from '../../signin/departing.ts'
 import type { Word } from '../../signin/form.ts'
-import { getMethod } from '../../signin/methods/index.ts'
 import { tellOwner } from '../../signin/notices.ts'
 import { changeOwn } from '../../signin/own-change.ts'
-import { isAway } from '../../signin/pools/federated.ts'
+import { hasOwnWay } from '../../signin/ways.ts'
 import { show } from '../page.ts'
 import {
   type AccountSection,
@@ -163,8 +162,6 @@ const disconnect = async (visit: AccountVisit, connection: Connection): Promise<
 /** Whether somebody could still come in by something else. */
 const hasWay = (visit: AccountVisit, others: readonly Pick<Held, 'poolId'>[]): boolean => {
   const { pool, user, scene } = visit
-  const [identifier] = user.identifiers
-  if (isAway(pool) || others.some(({ poolId }) => connectable(visit).some((one) => one.pool.id === poolId))) return true
-  const subject = identifier && ({ is: 'user', identifier, user } as const)
-  return !!subject && pool.settings.sign_in_methods.some((name) => getMethod(name).offered({ scene, pool, subject }))
+  const open = connectable(visit)
+  return others.some(({ poolId }) => open.some((one) => one.pool.id === poolId)) || hasOwnWay(scene, pool, user)
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isKeptElsewhere } from '../../directory/pools.ts'
 import { askedOf, faultsOf, ownSchema, type ProfileFault, propertiesOf, readProfile } from '../../directory/profiles.ts'
+import * as changes from '../../directory/user-changes.ts'
 import * as users from '../../directory/users.ts'
 import { Problem } from '../../platform/problem.ts'
 import { faultWord, profileField, type Word } from '../../signin/form.ts'
@@ -59,7 +60,7 @@ const save = async (visit: AccountVisit, { version = '', ...answer }: Answer): P
     if (isDeepStrictEqual(wanted, before.profile)) return 'saved'
     const { status, metadata } = before
     const identifiers = before.identifiers.map((one) => ({ ...one, typed: one.value }))
-    await users.update(trx, at, before, { status, metadata, identifiers, profile: wanted }, byOf(visit))
+    await changes.update(trx, at, before, { status, metadata, identifiers, profile: wanted }, byOf(visit))
     return 'saved'
   })
   if (outcome === 'saved') return seeOther(visit, 'profile', 'saved')

@@ -3,7 +3,7 @@ import * as records from '../../directory/backchannel-requests.ts'
 import { atLeast, wantedAcr } from '../../oidc/acr.ts'
 import { answer, type Question, readQuestion } from '../../oidc/ciba.ts'
 import { Problem } from '../../platform/problem.ts'
-import { scopeLabel } from '../scopes.ts'
+import { thingsIn } from '../scopes.ts'
 import {
   type AccountSection,
   type AccountVisit,
@@ -58,13 +58,13 @@ const getQuestion = async (visit: AccountVisit, id: string): Promise<Question> =
   return question
 }
 
-const ask = (visit: AccountVisit, { record, client, bindingMessage, scopes }: Question): void => {
+const ask = (visit: AccountVisit, { record, client, bindingMessage, scopes, claims }: Question): void => {
   const { words } = visit
   const name = client.metadata.client_name
   const facts = [
     ...(bindingMessage === undefined ? [] : [{ name: words.t('account.requests.message'), value: bindingMessage }]),
     { name: words.t('device.time'), value: timeOf(visit, record.createdAt) },
-    { name: words.t('consent.scopes'), value: scopes.map((scope) => scopeLabel(words, scope)).join(', ') },
+    { name: words.t('consent.scopes'), value: thingsIn(words, { scopes, claims }) },
   ]
   const form = formOf(
     visit,

@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache'
+
 /** Stops asking for what failed again and again, one key apart from the other. */
 export interface Breaker {
   /** Whether the key may try. */
@@ -8,7 +10,7 @@ export interface Breaker {
 
 /** Opens after so many failures in a row for so many milliseconds; then the next failure opens it again. */
 export const openBreaker = ({ failures, restMs }: { failures: number; restMs: number }, now: () => number): Breaker => {
-  const counted = new Map<string, { failures: number; until: number }>()
+  const counted = new LRUCache<string, { failures: number; until: number }>({ max: 10_000 })
   return {
     closed: (key) => (counted.get(key)?.until ?? 0) <= now(),
     failed: (key) => {

@@ -1,20 +1,27 @@
-import { isDeepStrictEqual } from 'node:util'
 import { sql } from 'kysely'
 import type { Db } from '../../db/connect.ts'
 import * as audit from '../../directory/audit.ts'
 import * as credentials from '../../directory/credentials.ts'
-import { type Identifier, readIdentifier } from '../../directory/identifiers.ts'
+import type { Identifier } from '../../directory/identifiers.ts'
 import type { OutsideMapping } from '../../directory/outside-mapping.ts'
 import type { Pool } from '../../directory/pools.ts'
-import * as tombstones from '../../directory/tombstones.ts'
 import * as identifiersOf from '../../directory/user-identifiers.ts'
-import * as users from '../../directory/users.ts'
+import type * as users from '../../directory/users.ts'
 import { Problem } from '../../platform/problem.ts'
-import { uuidv7 } from '../../platform/secrets.ts'
 import type { Services } from '../../services.ts'
-import { mapWithScript } from '../last-word.ts'
-import type { Mapped } from '../mapping.ts'
 import type { Outsider } from '../outsider.ts'
+import {
+  insertUser,
+  isCalled,
+  type Met,
+  markOf,
+  meet,
+  type Named,
+  namedOf,
+  newsOf,
+  withProven,
+  written,
+} from './newcomer.ts'
 import { place, type Unplaced } from './placing.ts'
 
 /** Somebody whom only the outside knew until they proved who they are. */
@@ -57,19 +64,16 @@ export type Adopted = { is: 'user'; user: users.User; made: boolean } | { is: 'r
  * not brought back, and nobody takes over what another user goes by. Nothing outside is asked in its transaction.
  */
 export const adopt = async (services: Services, pool: Pool, coming: Coming): Promise<Adopted> => {
-  const named = namedOf(pool, coming)
+  const { outsider, mapping } = coming
+  const named = namedOf(pool, outsider, coming.proven)
   if (named.length === 0) return { is: 'refused', why: 'no_identifier' }
-  const mapped = await mapWithScript(services, pool, coming.mapping, coming.outsider)
-  if (!mapped) return { is: 'refused', why: 'script' }
-  const adopting = services.db.transaction().execute<Adopted>(async (trx) => {
-    const { externalId } = coming.outsider
-    const known = await users.lockByExternalId(trx, pool.id, externalId)
-    const marks = [{ kind: 'external_id', value: externalId } as const, ...named]
-    if (await tombstones.lies(trx, pool.id, marks)) return { is: 'refused', why: 'deleted' }
-    const at = services.clock.now()
-    return known
-      ? welcome(trx, at, pool, known, { coming, named, mapped })
-      : make(trx, at, pool, { coming, named, mapped })
+  const adopting = meet<Adopted>(services, pool, {
+    ...{ outsider, mapping },
+    marksOf: () => [markOf(outsider), ...named],
+    decide: (met) => {
+      const read = { ...met, coming, named }
+      return met.known ? refresh(pool, met.known, read) : make(pool, read)
+    },
   })
   return adopting.catch((error: unknown) => {
     // Somebody took what they go by in the same moment.
@@ -78,24 +82,9 @@ export const adopt = async (services: Services, pool: Pool, coming: Coming): Pro
   })
 }
 
-type Named = Identifier & { verified: boolean }
-
-interface Read {
+interface Read extends Met {
   coming: Coming
   named: Named[]
-  mapped: Mapped
-}
-
-/** What somebody would go by here: of the kinds that the pool knows, each once. */
-const namedOf = ({ settings }: Pool, { outsider, proven }: Coming): Named[] => {
-  const read = outsider.identifiers.flatMap(({ kind, typed, verified }) => {
-    const identifier = readIdentifier(typed, [kind], settings.default_country)
-    if (!identifier || !settings.identifiers.includes(kind)) return []
-    return [{ ...identifier, verified: kind !== 'username' && (verified || identifier.value === proven) }]
-  })
-  return read.filter(
-    (one, index) => read.findIndex(({ kind, value }) => kind === one.kind && value === one.value) === index,
-  )
 }
 
 /** Who goes by some identifiers already; what only a registration claims that nobody has proven is free for its owner. */
@@ -116,7 +105,7 @@ const holdersOf = async (db: Db, poolId: string, named: readonly Named[]) =>
 /** What of somebody's identifiers is theirs to have here; an unproven claim of another gives way to a proof. */
 const freeOf = async (db: Db, at: Date, poolId: string, own: string | undefined, named: readonly Named[]) => {
   const holders = await holdersOf(db, poolId, named)
-  const holderOf = ({ kind, value }: Named) => holders.find((one) => one.kind === kind && one.value === value)
+  const holderOf = (one: Named) => holders.find(isCalled(one))
   const claims = named.flatMap((one) => {
     const holder = holderOf(one)
     return one.verified && holder?.status === 'new' && holder.id !== own ? [{ ...one, user: holder.id }] : []
@@ -124,7 +113,7 @@ const freeOf = async (db: Db, at: Date, poolId: string, own: string | undefined,
   for (const { kind, value, user } of claims) await dropClaim(db, at, poolId, user, { kind, value })
   return named.filter((one) => {
     const holder = holderOf(one)
-    return !holder || holder.id === own || claims.some(({ kind, value }) => kind === one.kind && value === one.value)
+    return !holder || holder.id === own || claims.some(isCalled(one))
   })
 }
 
@@ -161,30 +150,25 @@ const has = (named: readonly Named[], wanted: Pick<Identifier, 'value'>): boolea
 const isReached = (free: readonly Named[], { asked, proven }: Coming): boolean =>
   (asked === undefined || has(free, asked)) && (proven === undefined || has(free, { value: proven }))
 
-const make = async (db: Db, at: Date, pool: Pool, { coming, named, mapped }: Read): Promise<Adopted> => {
+const make = async (pool: Pool, read: Read): Promise<Adopted> => {
+  const { db, at, coming, named, mapped } = read
   const free = await freeOf(db, at, pool.id, undefined, named)
   if (free.length === 0 || !isReached(free, coming)) return { is: 'refused', why: 'identifier_taken' }
-  const id = uuidv7(at)
   const { authority, source, outsider, secondFactorDue = false } = coming
-  await db
-    .insertInto('users')
-    .values({
-      ...{ poolId: pool.id, id, status: 'active', authority, source, externalId: outsider.externalId, secondFactorDue },
-      profile: JSON.stringify(mapped.profile),
-      metadata: JSON.stringify(mapped.metadata),
-      migratedAt: authority === 'migrated' ? at : null,
-    })
-    .execute()
+  const id = await insertUser(read, pool.id, {
+    ...{ authority, source, externalId: outsider.externalId, secondFactorDue },
+    migratedAt: authority === 'migrated' ? at : null,
+  })
   await identifiersOf.add(db, at, pool.id, id, free)
   await keepPassword(db, at, pool.id, id, coming)
   const unplaced = await place(db, at, { poolId: pool.id, userId: id }, coming.mapping, mapped, true)
-  await tell(db, at, { poolId: pool.id, userId: id }, { coming, named, mapped }, { first: true, free, unplaced })
-  return found(db, id, true)
+  await tell(db, at, { poolId: pool.id, userId: id }, read, { first: true, free, unplaced })
+  return { is: 'user', user: await written(db, id), made: true }
 }
 
 /** Brings somebody who has been here before up to date. Who came for good is theirs alone to change from then on. */
-const welcome = async (db: Db, at: Date, pool: Pool, known: users.User, read: Read): Promise<Adopted> => {
-  const { coming, named, mapped } = read
+const refresh = async (pool: Pool, known: users.User, read: Read): Promise<Adopted> => {
+  const { db, at, coming, named, mapped } = read
   if (known.status !== 'active' && known.status !== 'new') return { is: 'refused', why: 'not_active' }
   const own = known.authority === 'migrated' || known.credentials.some(({ kind }) => kind === 'password')
   const theirs = known.identifiers.map((one) => ({ ...one }))
@@ -195,15 +179,15 @@ const welcome = async (db: Db, at: Date, pool: Pool, known: users.User, read: Re
   const free = await freeOf(db, at, pool.id, known.id, named)
   if (!isReached(free, coming)) return { is: 'refused', why: 'identifier_taken' }
   await identifiersOf.replace(db, at, known, withProven(theirs, free))
-  const profile = coming.always ? { ...known.profile, ...mapped.profile } : known.profile
-  const metadata = coming.always ? { ...known.metadata, ...mapped.metadata } : known.metadata
-  const isNews = !isDeepStrictEqual([profile, metadata], [known.profile, known.metadata])
+  const news = coming.always ? newsOf(known, mapped) : undefined
   const { authority, source, secondFactorDue = false } = coming
   await db
     .updateTable('users')
     .set({
       ...{ status: 'active', authority, source, secondFactorDue: known.secondFactorDue || secondFactorDue },
-      ...(isNews ? { profile: JSON.stringify(profile), metadata: JSON.stringify(metadata), updatedAt: at } : {}),
+      ...(news
+        ? { profile: JSON.stringify(news.profile), metadata: JSON.stringify(news.metadata), updatedAt: at }
+        : {}),
       ...(authority === 'migrated' ? { migratedAt: at } : {}),
     })
     .where('poolId', '=', pool.id)
@@ -212,18 +196,10 @@ const welcome = async (db: Db, at: Date, pool: Pool, known: users.User, read: Re
   await keepPassword(db, at, pool.id, known.id, coming)
   const unplaced = await place(db, at, { poolId: pool.id, userId: known.id }, coming.mapping, mapped, false)
   const isMoved = authority !== known.authority
-  if (isNews || isMoved)
+  if (news || isMoved)
     await tell(db, at, { poolId: pool.id, userId: known.id }, read, { first: isMoved, free, unplaced })
-  return found(db, known.id, true)
+  return { is: 'user', user: await written(db, known.id), made: true }
 }
-
-/** What was proven here stays proven, whatever the outside says. */
-const withProven = (before: readonly Named[], after: readonly Named[]): Named[] =>
-  after.map((one) => ({
-    ...one,
-    verified:
-      one.verified || before.some(({ kind, value, verified }) => verified && kind === one.kind && value === one.value),
-  }))
 
 const keepPassword = async (
   db: Db,
@@ -245,10 +221,4 @@ const tell = async (
   const left = { dropped_fields: mapped.dropped, dropped_identifiers: named.length - free.length }
   const type = coming.authority === 'migrated' ? 'migration.migrated' : 'migration.synced'
   await audit.record(db, at, about, { type, data: { source: coming.source, first, ...unplaced, ...left } })
-}
-
-const found = async (db: Db, id: string, made: boolean): Promise<Adopted> => {
-  const user = await users.findById(db, id)
-  if (!user) throw new Error('A user who was just written is not there.')
-  return { is: 'user', user, made }
 }

@@ -8,7 +8,7 @@ import type { User } from '../../directory/users.ts'
 import type { Services } from '../../services.ts'
 import type { Outsider } from '../outsider.ts'
 import { refusePassword } from '../passwords.ts'
-import { guardedSource } from '../sources/guarded.ts'
+import { guardedSource, isAway } from '../sources/guarded.ts'
 import { paced, paceOf } from '../sources/pace.ts'
 import type * as source from '../sources/source.ts'
 import { adopt } from './adopt.ts'
@@ -29,12 +29,12 @@ export const external = (pool: Pool, services: Services): HomePool => {
       return guest ? { is: 'guest', identifier, outsider: guest } : { is: 'stranger', identifier }
     },
 
-    seek: (identifier, found) =>
+    seek: (identifier, found, ip) =>
       paced(paceOf(pool.id, 'find'), async () => {
         if (settings.mode === 'sync' || settings.observe || settings.frozen) return undefined
         if (found && found.status !== 'new') return undefined
         if (await wasDeleted(services, pool, identifier)) return undefined
-        const answer = await guardedSource(pool, services).find({ identifier })
+        const answer = await guardedSource(pool, services).find({ identifier, ip })
         if (answer.is === 'ok' && isAbout(pool, answer.user, identifier)) return answer.user
         if (answer.is === 'not_found') return undefined
         const detail = 'detail' in answer ? answer.detail : undefined
@@ -55,6 +55,8 @@ export const external = (pool: Pool, services: Services): HomePool => {
       const isOut = await barred
       return paced(pace, async () => (isOut ? wrong : judge(services, pool, subject, password, ip)), isRight)
     },
+
+    isAway: () => isAway(pool, services),
 
     async settle(subject, { arrival }) {
       if (!arrival) return here.settle(subject, {})
@@ -137,7 +139,7 @@ const judge = async (
       return accept(services, pool, subject, password, answer)
     case 'must_reset':
       fail(services, pool, answer.is)
-      return settings.mode === 'sync' ? { is: 'closed', why: 'elsewhere' } : wrong
+      return { is: 'wrong', why: answer.is }
     case 'invalid':
     case 'not_found':
       return wrong

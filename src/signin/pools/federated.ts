@@ -26,6 +26,10 @@ export const federated = (pool: Pool, services: Services): AwayPool => {
     checkPassword: async () => ({ is: 'wrong' }),
     ...open,
     arrive: async (...brought) => keepable(await open.arrive(...brought)),
+    renew: async (renewal) => {
+      const renewed = open.renew ? await open.renew(renewal) : misconfigured
+      return renewed.is === 'ended' ? renewed : keepable(renewed)
+    },
     welcome: (outsider) => welcome(services, pool, upstream, outsider),
   }
 }
@@ -34,19 +38,10 @@ export const federated = (pool: Pool, services: Services): AwayPool => {
 const longestName = 255
 
 /** With only what can be kept of whom it tells of; a name that cannot be kept is nobody's, and not cut to another's. */
-const keepable = (outcome: Arrived | NotArrived): Arrived | NotArrived => {
+const keepable = <Fault extends NotArrived>(outcome: Arrived | Fault): Arrived | Fault | NotArrived => {
   if (outcome.is !== 'ok') return outcome
-  const user = outcome.user.externalId.length <= longestName ? readable(outcome.user) : undefined
+  const user = outcome.user.externalId.length <= longestName ? storableOutsider(outcome.user) : undefined
   return user ? { ...outcome, user } : { is: 'refused', detail: 'What it tells of somebody cannot be kept.' }
-}
-
-const readable = (told: Arrived['user']): Arrived['user'] | undefined => {
-  try {
-    return storableOutsider(told)
-  } catch {
-    // What is nested too deep to be walked through.
-    return undefined
-  }
 }
 
 const upstreamOf = ({ upstream }: Pool): PoolUpstream => {

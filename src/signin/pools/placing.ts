@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Db } from '../../db/connect.ts'
 import * as audit from '../../directory/audit.ts'
+import * as members from '../../directory/group-members.ts'
 import * as groups from '../../directory/groups.ts'
 import type { OutsideMapping } from '../../directory/outside-mapping.ts'
 import * as roles from '../../directory/roles.ts'
@@ -47,18 +48,19 @@ const placeInTenant = async (
   db: Db,
   at: Date,
   person: Person,
-  { tenant: { mode, id, taken, ignore } }: OutsideMapping,
+  { tenant: { mode, id, taken, ignore }, reach }: OutsideMapping,
   { tenant: told }: Mapped,
   first: boolean,
 ): Promise<string | undefined> => {
-  const held = await tenants.listOf(db, person.poolId, person.userId)
+  const all = await tenants.listOf(db, person.poolId, person.userId)
+  const held = all.filter(({ poolId }) => reach === 'everything' || poolId === person.poolId)
   const [known] = held
   if (mode === 'none') return undefined
   if (mode === 'new') return known?.id ?? (first ? makeTenant(db, at, person) : undefined)
   const name = mode === 'static' ? (id ?? undefined) : told
   const counts = notIgnored(ignore)
   if (taken === 'none' || (taken === 'first_sign_in' && !first)) return known?.id
-  const found = name === undefined || !counts(name) ? undefined : await findTenant(db, person.poolId, name)
+  const found = name === undefined || !counts(name) ? undefined : await findTenant(db, person.poolId, name, reach)
   if (found !== undefined) await tenants.join(db, at, person, found, audit.system)
   if (taken !== 'every_sign_in') return found ?? known?.id
   const gone = held.filter((one) => one.id !== found && counts(one.slug))
@@ -83,10 +85,13 @@ const makeTenant = async (db: Db, at: Date, person: Person): Promise<string> => 
   return id
 }
 
+type Reach = OutsideMapping['reach']
+
 /** The id of the tenant that a name is of: the pool's own goes before one that is open to every pool. */
-export const findTenant = async (db: Db, poolId: string, name: string): Promise<string | undefined> => {
+export const findTenant = async (db: Db, poolId: string, name: string, reach: Reach): Promise<string | undefined> => {
+  const mayBeOpen = reach === 'everything'
   const { rows } = await sql<{ id: string }>`
-    select id from tenants where (pool_id = ${poolId} or pool_id is null) and (slug = ${name} or id::text = ${name})
+    select id from tenants where (pool_id = ${poolId} or (pool_id is null and ${mayBeOpen})) and (slug = ${name} or id::text = ${name})
     order by pool_id nulls last limit 1`.execute(db)
   return rows[0]?.id
 }
@@ -95,31 +100,49 @@ const placeInRoles = async (
   db: Db,
   at: Date,
   person: roles.Place,
-  { roles: { taken, ignore } }: OutsideMapping,
+  { roles: { taken, ignore }, reach }: OutsideMapping,
   names: readonly string[],
   first: boolean,
 ): Promise<string[]> => {
   if (taken === 'none' || (taken === 'first_sign_in' && !first)) return []
-  const fitting = (await findRoles(db, names)).filter((role) => roles.mayCount(role, person.within))
+  const fitting = (await findRoles(db, person.poolId, names, reach)).filter((role) =>
+    roles.mayCount(role, person.within),
+  )
   for (const role of fitting) await roles.assign(db, at, person, role, audit.system)
   if (taken === 'every_sign_in') {
     const counts = notIgnored(ignore)
     const held = await roles.listOf(db, person.poolId, person.userId)
-    const gone = held.filter(({ key, within }) => within === person.within && counts(key) && !names.includes(key))
+    const gone = held.filter(
+      (role) =>
+        isWithin(role, person.poolId, reach) &&
+        role.within === person.within &&
+        counts(role.key) &&
+        !names.includes(role.key),
+    )
     for (const role of gone) await roles.unassign(db, at, person, role, audit.system)
   }
   return names.filter((name) => !fitting.some(({ key }) => key === name))
 }
 
-/** The roles of some keys; one key may be of several tenants. */
-export const findRoles = async (db: Db, keys: readonly string[]): Promise<roles.Role[]> => {
+/** Whether a mapping may give a role, and so take it away. */
+const isWithin = ({ poolId }: roles.Role, ofPool: string, reach: Reach): boolean =>
+  reach === 'everything' || poolId === ofPool
+
+/** The roles of some keys that a mapping of a pool may give. */
+export const findRoles = async (
+  db: Db,
+  poolId: string,
+  keys: readonly string[],
+  reach: Reach,
+): Promise<roles.Role[]> => {
   if (keys.length === 0) return []
   const rows = await db.selectFrom('roles').select('id').where('key', 'in', keys).execute()
-  return roles.listSome(
+  const found = await roles.listSome(
     db,
     undefined,
     rows.map(({ id }) => id),
   )
+  return found.filter((role) => isWithin(role, poolId, reach))
 }
 
 const placeInGroups = async (
@@ -135,12 +158,12 @@ const placeInGroups = async (
   const nobodyElse = () => {
     throw new Error('Somebody who is placed in a group is of its pool.')
   }
-  for (const group of fitting) await groups.addMembers(db, at, group, [userId], audit.system, nobodyElse)
+  for (const group of fitting) await members.add(db, at, group, [userId], audit.system, nobodyElse)
   if (taken === 'every_sign_in') {
     const counts = notIgnored(ignore)
     const held = await groups.list(db, poolId, { limit: 500, after: undefined, member: userId })
     const gone = held.filter(({ path, name }) => counts(path) && counts(name) && !paths.includes(path))
-    for (const group of gone) await groups.removeMembers(db, at, group, [userId], audit.system)
+    for (const group of gone) await members.remove(db, at, group, [userId], audit.system)
   }
   return paths.filter((path) => !fitting.some((group) => group.path === path))
 }

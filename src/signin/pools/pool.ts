@@ -2,7 +2,7 @@ import type { Identifier } from '../../directory/identifiers.ts'
 import type { PoolUpstream } from '../../directory/pool-upstream.ts'
 import type { User } from '../../directory/users.ts'
 import type { Outsider } from '../outsider.ts'
-import type { OpenUpstream } from '../upstreams/upstream.ts'
+import type { OpenUpstream, Renewed } from '../upstreams/upstream.ts'
 import type { Welcomed } from './welcome.ts'
 
 /** Someone who may yet prove who they are. */
@@ -74,11 +74,16 @@ export interface HomePool {
   identify(identifier: Identifier, found: User | undefined, guest?: Outsider): Promise<Subject>
   /**
    * Asks who somebody is before a message may go to them, where nobody here goes by the identifier. The answer takes as
-   * long for everybody. Undefined where nobody is known, or nothing could be heard.
+   * long for everybody. Undefined where nobody is known, or nothing could be heard. `ip` is the person's who asks.
    */
-  seek(identifier: Identifier, found: User | undefined): Promise<Outsider | undefined>
+  seek(identifier: Identifier, found: User | undefined, ip: string): Promise<Outsider | undefined>
   /** `ip` is the person's. */
   checkPassword(subject: Subject, password: string, ip: string): Promise<Checked>
+  /**
+   * Whether whoever knows the passwords of some people of the pool does not answer now. No refused password says then
+   * whose it is: of somebody who is known here, who is known there, or of nobody.
+   */
+  isAway?(): boolean
   /** The user whom a right proof is of, made or brought up to date where they come from outside; undefined where they may not. */
   settle(subject: Subject, evidence: Evidence): Promise<User | undefined>
   /** Lets someone in whose proofs are enough, and keeps what the proofs brought along. */
@@ -89,6 +94,7 @@ export interface HomePool {
 export interface AwayPool extends HomePool, OpenUpstream {
   at: 'away'
   upstream: PoolUpstream
+  renew(renewal: unknown): Promise<Renewed>
   /** The user whom an upstream's word is of, made or brought up to date; nothing else ever tells who somebody is. */
   welcome(outsider: Outsider): Promise<Welcomed>
 }

@@ -1,22 +1,33 @@
-import { isDeepStrictEqual } from 'node:util'
 import { sql } from 'kysely'
 import type { Db } from '../../db/connect.ts'
 import * as audit from '../../directory/audit.ts'
-import { type Identifier, readIdentifier } from '../../directory/identifiers.ts'
+import * as links from '../../directory/links.ts'
 import type { PoolUpstream } from '../../directory/pool-upstream.ts'
 import type { Pool } from '../../directory/pools.ts'
-import * as tombstones from '../../directory/tombstones.ts'
 import * as identifiersOf from '../../directory/user-identifiers.ts'
-import * as users from '../../directory/users.ts'
-import { uuidv7 } from '../../platform/secrets.ts'
+import type * as users from '../../directory/users.ts'
 import type { Services } from '../../services.ts'
-import { mapWithScript } from '../last-word.ts'
-import type { Mapped } from '../mapping.ts'
 import type { Outsider } from '../outsider.ts'
+import {
+  insertUser,
+  isCalled,
+  type Met,
+  markOf,
+  meet,
+  type Named,
+  namedOf,
+  newsOf,
+  withProven,
+  written,
+} from './newcomer.ts'
 import { place } from './placing.ts'
 
 /** Who somebody is here who proved at the pool's upstream who they are, or why they may not come in. */
-export type Welcomed = { is: 'user'; user: users.User } | { is: 'refused'; why: 'unknown' | 'not_active' }
+export type Welcomed =
+  | { is: 'user'; user: users.User }
+  /** A user of another pool has linked them in the meantime. */
+  | { is: 'linked'; link: links.Found }
+  | { is: 'refused'; why: 'unknown' | 'not_active' }
 
 /**
  * The user of a federated pool who has this subject at its upstream: made at their first sign-in, brought up to date at
@@ -29,75 +40,50 @@ export const welcome = async (
   upstream: PoolUpstream,
   outsider: Outsider,
 ): Promise<Welcomed> => {
-  const mapped = await mapWithScript(services, pool, upstream.mapping, outsider)
-  if (!mapped) return { is: 'refused', why: 'not_active' }
-  const named = namedOf(pool, outsider)
-  return services.db.transaction().execute(async (trx) => {
-    const { externalId } = outsider
-    const at = services.clock.now()
-    const known = await users.lockByExternalId(trx, pool.id, externalId)
-    if (!known && upstream.new_users === 'refuse') return { is: 'refused', why: 'unknown' }
-    const marks = [{ kind: 'external_id', value: externalId } as const]
-    if (!known && (await tombstones.lies(trx, pool.id, marks))) return { is: 'refused', why: 'not_active' }
-    if (known && known.status !== 'active') return { is: 'refused', why: 'not_active' }
-    const always = upstream.mapping.when === 'every_sign_in'
-    const id = known?.id ?? (await make(trx, at, pool, upstream.type, externalId, mapped))
-    if (known && always) await refresh(trx, at, known, mapped)
-    if (!known || always) await name(trx, at, { pool, id, known }, named)
-    await place(trx, at, { poolId: pool.id, userId: id }, upstream.mapping, mapped, known === undefined)
-    const user = await users.findById(trx, id)
-    if (!user) throw new Error('A user who was just written is not there.')
-    return { is: 'user', user }
+  const { mapping } = upstream
+  const welcomed = await meet<Welcomed>(services, pool, {
+    ...{ outsider, mapping },
+    marksOf: (known) => (known ? [] : [markOf(outsider)]),
+    decide: (met) => decide(pool, upstream, outsider, met),
   })
+  return welcomed.is === 'refused' && welcomed.why !== 'unknown' ? { is: 'refused', why: 'not_active' } : welcomed
 }
 
-type Named = Identifier & { verified: boolean }
-
-/** What somebody would go by here: of the kinds that the pool knows, each once; a username of elsewhere is no name here. */
-const namedOf = ({ settings }: Pool, { identifiers }: Outsider): Named[] => {
-  const read = identifiers.flatMap(({ kind, typed, verified }) => {
-    const identifier = readIdentifier(typed, [kind], settings.default_country)
-    if (!identifier || kind === 'username' || !settings.identifiers.includes(kind)) return []
-    return [{ ...identifier, verified }]
-  })
-  return read.filter((one, index) => read.findIndex(({ value }) => value === one.value) === index)
+const decide = async (pool: Pool, upstream: PoolUpstream, outsider: Outsider, met: Met): Promise<Welcomed> => {
+  const { db, at, known, mapped } = met
+  const { externalId } = outsider
+  const link = known ? undefined : await links.find(db, pool.id, externalId)
+  if (link) return { is: 'linked', link }
+  if (!known && upstream.new_users === 'refuse') return { is: 'refused', why: 'unknown' }
+  if (known && known.status !== 'active') return { is: 'refused', why: 'not_active' }
+  const always = upstream.mapping.when === 'every_sign_in'
+  const id = known?.id ?? (await make(pool, upstream.type, externalId, met))
+  if (known && always) await refresh(known, met)
+  // A username of elsewhere is no name here.
+  const named = namedOf(pool, outsider).filter(({ kind }) => kind !== 'username')
+  if (!known || always) await name(db, at, { pool, id, known }, named)
+  await place(db, at, { poolId: pool.id, userId: id }, upstream.mapping, mapped, known === undefined)
+  return { is: 'user', user: await written(db, id) }
 }
 
-const make = async (
-  db: Db,
-  at: Date,
-  { id: poolId }: Pool,
-  source: string,
-  externalId: string,
-  { profile, metadata }: Mapped,
-): Promise<string> => {
-  const id = uuidv7(at)
-  await db
-    .insertInto('users')
-    .values({
-      ...{ poolId, id, status: 'active', authority: 'linked', source, externalId },
-      profile: JSON.stringify(profile),
-      metadata: JSON.stringify(metadata),
-    })
-    .execute()
+const make = async ({ id: poolId }: Pool, source: string, externalId: string, met: Met): Promise<string> => {
+  const { db, at } = met
+  const id = await insertUser(met, poolId, { authority: 'linked', source, externalId })
   await audit.record(db, at, { poolId, userId: id }, { type: 'user.created', data: { by: audit.system } })
   return id
 }
 
-const refresh = async (db: Db, at: Date, known: users.User, mapped: Mapped): Promise<void> => {
-  const before = { profile: known.profile, metadata: known.metadata }
-  const after = {
-    profile: { ...known.profile, ...mapped.profile },
-    metadata: { ...known.metadata, ...mapped.metadata },
-  }
-  if (isDeepStrictEqual(before, after)) return
+const refresh = async (known: users.User, { db, at, mapped }: Met): Promise<void> => {
+  const news = newsOf(known, mapped)
+  if (!news) return
   await db
     .updateTable('users')
-    .set({ profile: JSON.stringify(after.profile), metadata: JSON.stringify(after.metadata), updatedAt: at })
+    .set({ profile: JSON.stringify(news.profile), metadata: JSON.stringify(news.metadata), updatedAt: at })
     .where('poolId', '=', known.poolId)
     .where('id', '=', known.id)
     .execute()
-  const data = { by: audit.system, ...audit.difference(before, after) }
+  const before = { profile: known.profile, metadata: known.metadata }
+  const data = { by: audit.system, ...audit.difference(before, news) }
   await audit.record(db, at, { poolId: known.poolId, userId: known.id }, { type: 'user.updated', data })
 }
 
@@ -112,10 +98,7 @@ const name = async (db: Db, at: Date, { pool, id, known }: Naming, named: Named[
   const before = known?.identifiers ?? []
   const told = new Set(named.map(({ kind }) => kind))
   const kept = before.filter(({ kind }) => !told.has(kind))
-  const proven = named.map((one) => ({
-    ...one,
-    verified: one.verified || before.some(isSame({ ...one, verified: true })),
-  }))
+  const proven = withProven(before, named)
   if (proven.length === 0) return
   const gone = before.filter((one) => !kept.includes(one) && !proven.some(isSame(one)))
   await drop(db, pool.id, id, gone)
@@ -126,7 +109,7 @@ const name = async (db: Db, at: Date, { pool, id, known }: Naming, named: Named[
     pool.id,
     news.map((one) => ({ ...one, userId: id })),
   )
-  const left = news.filter((one) => !added.some(({ kind, value }) => kind === one.kind && value === one.value))
+  const left = news.filter((one) => !added.some(isCalled(one)))
   await audit.recordMany(
     db,
     at,
@@ -137,14 +120,12 @@ const name = async (db: Db, at: Date, { pool, id, known }: Naming, named: Named[
   )
 }
 
-type Same = { kind: string; value: string; verified: boolean }
-
 const isSame =
-  (one: Same) =>
-  (other: Same): boolean =>
-    one.kind === other.kind && one.value === other.value && one.verified === other.verified
+  (one: Named) =>
+  (other: Named): boolean =>
+    isCalled(one)(other) && one.verified === other.verified
 
-const drop = async (db: Db, poolId: string, userId: string, gone: readonly Same[]): Promise<void> => {
+const drop = async (db: Db, poolId: string, userId: string, gone: readonly Named[]): Promise<void> => {
   if (gone.length === 0) return
   const pairs = sql.join(gone.map(({ kind, value }) => sql`(${kind}::text, ${value}::text)`))
   await sql`delete from identifiers where pool_id = ${poolId} and user_id = ${userId} and (kind, value) in (${pairs})`.execute(

@@ -4,6 +4,7 @@ import type {
   CognitoIdentityProviderClientConfig,
 } from '@aws-sdk/client-cognito-identity-provider'
 import { type ZodType, z } from 'zod'
+import { guardedHandler } from '../../platform/aws-handler.ts'
 import type { Fetch } from '../../platform/fetch.ts'
 import { type Action, type Refusal, readRefusal, refusal } from './cognito-refusal.ts'
 import type { CognitoSettings } from './cognito-settings.ts'
@@ -132,28 +133,7 @@ const clientConfig = (settings: CognitoSettings, fetch: Fetch): CognitoIdentityP
   authSchemePreference: [],
   userAgentAppId: async () => undefined,
   defaultUserAgentProvider: async () => [['lido']],
-  requestHandler: guarded(fetch),
-})
-
-interface Request {
-  protocol: string
-  hostname: string
-  port?: number | undefined
-  path: string
-  method: string
-  headers: Record<string, string>
-  body?: string | Uint8Array
-}
-
-/** A request handler of the SDK that goes out by the guarded fetch: checked address, no redirect, 3 s, 1 MiB. */
-const guarded = (fetch: Fetch) => ({
-  async handle({ protocol, hostname, port, path, method, headers, body }: Request) {
-    const url = `${protocol}//${hostname}${port ? `:${port}` : ''}${path}`
-    const reply = await fetch(url, { method, headers, ...(body === undefined ? {} : { body }) })
-    return { response: { statusCode: reply.status, headers: { ...reply.headers }, body: Buffer.from(reply.text()) } }
-  },
-  updateHttpClientConfig() {},
-  httpHandlerConfigs: () => ({}),
+  requestHandler: guardedHandler(fetch),
 })
 
 const once = <Result>(open: () => Result): (() => Result) => {

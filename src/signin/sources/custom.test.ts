@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { custom } from './custom.ts'
 import { readCheck, readFind } from './custom-answers.ts'
-import { documented, openCustom } from './custom-testing.ts'
+import { documented, endSandboxes, openCustom } from './custom-testing.ts'
 import { emailOf } from './double-testing.ts'
+
+after(endSandboxes)
 
 const ada = { identifier: emailOf('Ada@example.org'), password: 'canary horse', ip: '203.0.113.7' }
 
@@ -111,4 +113,16 @@ test('takes settings that can be meant', () => {
     assert.ok(!takes({ allowed_origins: [origin] }), origin)
   assert.ok(!takes({ secrets: { 'a b': 'x' } }))
   assert.ok(!takes({ code: '' }))
+})
+
+test('a name that the script never comes to an end with lets it rest for that name alone', async () => {
+  const code = `
+    function check({ identifier }) { while (identifier.startsWith('poison')); return null }
+    function find() { return null }`
+  const source = openCustom({ code })
+  const ask = (name: string) => source.check({ identifier: emailOf(`${name}@example.org`), password: 'any', ip: '' })
+  for (let n = 0; n < 6; n += 1) assert.equal((await ask('poison')).is, 'unavailable')
+  assert.match(JSON.stringify(await ask('poison')), /failed again and again/)
+  for (let n = 0; n < 5; n += 1) assert.equal((await ask(`poison${n}`)).is, 'unavailable')
+  assert.equal((await ask('bob')).is, 'invalid')
 })

@@ -37,12 +37,13 @@ export const custom: Source<CustomSettings> = {
   open(settings, tools) {
     const tenantField = settings.tenant_id_field
     const find = async (identifier: Identifier): Promise<Found> => {
-      const outcome = await run(settings, tools, 'find', named(identifier))
+      const outcome = await run(settings, tools, 'find', named(identifier), nameOf(identifier))
       return outcome.ok ? readFind(outcome.output, { identifier, tenantField }) : failed(outcome)
     }
     return {
       check: async ({ identifier, password, ip }) => {
-        const outcome = await run(settings, tools, 'check', { ...named(identifier), password, ip })
+        const asked = { ...named(identifier), password, ip }
+        const outcome = await run(settings, tools, 'check', asked, nameOf(identifier))
         return outcome.ok ? readCheck(outcome.output, { identifier, tenantField }) : failed(outcome)
       },
       find: ({ identifier }) => find(identifier),
@@ -53,10 +54,20 @@ export const custom: Source<CustomSettings> = {
 
 const named = ({ kind, value, typed }: Identifier) => ({ identifier: value, kind, typed })
 
-const run = (settings: CustomSettings, { sandbox }: SourceTools, call: string, input: unknown): Promise<Outcome> => {
+const nameOf = ({ kind, value }: Identifier): string => `${kind}:${value}`
+
+/** `of` is whom a run is about: whoever has found what the script fails at lets it rest for that name alone. */
+const run = (
+  settings: CustomSettings,
+  { sandbox }: SourceTools,
+  call: string,
+  input: object,
+  of = '',
+): Promise<Outcome> => {
   const { code, allowed_origins: origins, secrets } = settings
   const fetch = origins.length > 0 ? { origins, secrets } : undefined
-  return sandbox.run({ key: keyOf(settings), code, call, input, fetch })
+  const turnsOf = keyOf(settings)
+  return sandbox.run({ key: `${turnsOf} ${of}`, turnsOf, code, call, input, fetch })
 }
 
 const keyOf = (settings: CustomSettings): string =>

@@ -52,6 +52,69 @@ test('rests after five faults in a row, lets one call find out later, and goes o
   assert.equal((await source.check(ada)).is, 'not_found')
 })
 
+const person = (name: string, ip: string) => ({ identifier: emailOf(`${name}@example.org`), password: 'any', ip })
+const failsFor = (names: readonly string[]) => {
+  outside.instead = ({ identifier }) =>
+    names.some((name) => identifier.startsWith(name)) ? { status: 500 } : undefined
+}
+
+test('one identifier that the source cannot answer for rests alone, wherever it is asked about from', async () => {
+  const source = openOne()
+  failsFor(['poison'])
+  for (let n = 0; n < 30; n += 1) assert.equal((await source.check(person('poison', `192.0.${n}.1`))).is, 'unavailable')
+  assert.equal(outside.asked.length, 5, 'nobody goes on asking about it')
+  assert.equal((await source.check(person('bob', '192.0.2.1'))).is, 'not_found')
+  assert.equal((await source.check(person('eve', '198.51.100.1'))).is, 'not_found')
+})
+
+test('one sender with ever new identifiers that fail rests alone, and nobody else does', async () => {
+  const source = openOne()
+  failsFor(['poison'])
+  for (let n = 0; n < 30; n += 1)
+    assert.equal((await source.check(person(`poison${n}`, '192.0.2.66'))).is, 'unavailable')
+  assert.equal(outside.asked.length, 5)
+  assert.equal((await source.find(person('bob', '192.0.2.67'))).is, 'not_found')
+  assert.equal((await source.check(person('eve', '198.51.100.1'))).is, 'not_found')
+})
+
+test('a person who cannot be answered for keeps nobody of the same office out', async () => {
+  const source = openOne()
+  failsFor(['poison'])
+  for (let n = 0; n < 9; n += 1) await source.check(person('poison', '192.0.2.66'))
+  assert.equal((await source.check(person('bob', '192.0.2.66'))).is, 'not_found')
+})
+
+test('a source that is away for people from everywhere rests at once, for everybody', async () => {
+  const source = openOne()
+  outside.instead = () => ({ status: 500 })
+  for (let n = 0; n < 5; n += 1) await source.check(person(`p${n}`, `192.0.${n}.1`))
+  assert.equal((await source.check(person('bob', '198.51.100.1'))).is, 'unavailable')
+  assert.equal(outside.asked.length, 5)
+})
+
+test('nobody alone keeps a source resting that answers others again', async () => {
+  const source = openOne()
+  outside.instead = () => ({ status: 500 })
+  for (let n = 0; n < 5; n += 1) await source.check(person(`p${n}`, `192.0.${n}.1`))
+  failsFor(['poison'])
+  for (let n = 0; n < 3; n += 1) {
+    now += 11_000
+    assert.equal((await source.check(person(`poison${n}`, '192.0.2.66'))).is, 'unavailable')
+    assert.equal((await source.check(person(`poison${n}`, '192.0.2.66'))).is, 'unavailable')
+  }
+  assert.equal((await source.check(person('bob', '198.51.100.1'))).is, 'not_found')
+  assert.equal((await source.check(person('eve', '198.51.101.1'))).is, 'not_found')
+})
+
+test('a source that is still away rests again when two have found out', async () => {
+  const source = openOne()
+  outside.instead = () => ({ status: 500 })
+  for (let n = 0; n < 5; n += 1) await source.check(person(`p${n}`, `192.0.${n}.1`))
+  now += 11_000
+  for (let n = 0; n < 6; n += 1) await source.check(person(`q${n}`, `192.0.${n}.1`))
+  assert.equal(outside.asked.length, 7)
+})
+
 test('faults that are not in a row, and limits of one person, open nothing', async () => {
   const source = openOne()
   for (let n = 0; n < 12; n += 1) {
@@ -84,6 +147,14 @@ test('asks with so many at once and no more, and turns away who would wait too l
   const turned = all.filter(({ is }) => is === 'unavailable')
   assert.equal(turned.length, 10)
   assert.equal(all.length - turned.length, 120)
+})
+
+test('an answer that is nested without end is somebody, and breaks nothing', async () => {
+  const source = openOne()
+  const endless = `${'['.repeat(30_000)}${']'.repeat(30_000)}`
+  const body = `{"id":"1","email":"ada@example.org","metadata":{"few":1,"endless":${endless}}}`
+  outside.instead = () => ({ status: 200, body })
+  for (const call of ['find', 'check'] as const) assert.equal((await source[call](ada)).is, 'ok')
 })
 
 test('a source whose settings cannot be read, or that is paused, is told so without a call', async () => {

@@ -1,19 +1,28 @@
 import { LRUCache } from 'lru-cache'
 import { currentWork } from '../../db/work.ts'
 import * as audit from '../../directory/audit.ts'
+import type { Identifier } from '../../directory/identifiers.ts'
 import { openSettings } from '../../directory/pool-secrets.ts'
 import type { Pool } from '../../directory/pools.ts'
 import type { Services } from '../../services.ts'
 import { storableOutsider } from '../outsider.ts'
+import { type Asker, type Breaker, faultsInARow, openBreaker } from './breaker.ts'
 import { getSource } from './index.ts'
 import { paceOf } from './pace.ts'
 import type { Checked, Found, OpenSource, SourceTools, Tried, Trouble } from './source.ts'
 
-/** A call takes at most `callMs`. After `faults` in a row nothing is asked for `restMs`; then one call shows how it is. */
-const bounds = { callMs: 3_000, faults: 5, restMs: 10_000, calls: 40, queue: 80, againMs: 1_000, listMs: 20_000 }
+/** A call takes at most `callMs`; so many run at once, and so many wait for them. */
+const bounds = { callMs: 3_000, calls: 40, queue: 80, againMs: 1_000, listMs: 20_000 }
+
+/** For so long a source that did not answer counts as away. */
+const troubledMs = 10_000
 
 /** A pool's source, asked with care: never while it is paused or resting, never by too many at once, never for long. */
-export type GuardedSource = Pick<OpenSource, 'check' | 'find'>
+export interface GuardedSource {
+  check: OpenSource['check']
+  /** `ip` is of whoever wants to know; none where Lido itself does. */
+  find(asked: Parameters<OpenSource['find']>[0] & { ip?: string }): Promise<Found>
+}
 
 /**
  * A pool's source as sign-in may ask it. Whatever is wrong is an answer; it is counted, and an event tells when the source
@@ -25,20 +34,24 @@ export const guardedSource = (pool: Pool, services: Services): GuardedSource => 
   const opened = openedOf(pool, services)
   const ask = async <Answer extends Checked | Found>(
     call: 'check' | 'find',
+    { identifier, ip }: { identifier: Identifier; ip?: string },
     run: (open: OpenSource) => Promise<Answer>,
   ): Promise<Answer | Trouble> => {
-    const answer = source.paused ? paused : await guard(opened, services, pool, call, run)
+    const asker = { who: `${identifier.kind}:${identifier.value}`, ip }
+    const answer = source.paused ? paused : await guard(opened, services, pool, { call, asker, run })
+    if ('detail' in answer) opened.troubledUntil = services.clock.now().getTime() + troubledMs
     services.metrics.source(call, answer.is)
     return answer
   }
   return {
-    check: (asked) => ask('check', (open) => open.check(asked)),
+    check: (asked) => ask('check', asked, (open) => open.check(asked)),
     find: (asked) =>
-      ask('find', async (open) => {
+      ask('find', asked, async (open) => {
         const began = performance.now()
-        const first = await open.find(asked)
+        const { identifier } = asked
+        const first = await open.find({ identifier })
         const again = first.is === 'unavailable' && performance.now() - began < bounds.againMs
-        return again ? open.find(asked) : first
+        return again ? open.find({ identifier }) : first
       }),
   }
 }
@@ -83,11 +96,23 @@ export const listed = async (
   return page.is === 'ok' ? { ...page, users: page.users.flatMap((user) => storableOutsider(user) ?? []) } : page
 }
 
-/** Whether a pool's source is left alone by this node for a moment, as it did not answer lately; and whether it can list. */
+/** Whether this node leaves a pool's source alone for somebody, as it did not answer lately; and whether it can list. */
 export const stateOf = (pool: Pool, services: Services): { resting: boolean; lists: boolean } => {
-  const { open, faults, restsUntil } = openedOf(pool, services)
-  const resting = faults >= bounds.faults && services.clock.now().getTime() < restsUntil
-  return { resting, lists: !('is' in open) && open.list !== undefined }
+  const { open, breaker } = openedOf(pool, services)
+  return {
+    resting: breaker.isResting(services.clock.now().getTime()),
+    lists: !('is' in open) && open.list !== undefined,
+  }
+}
+
+/**
+ * Whether a pool's source does not answer as far as this node knows: it is paused, failed the last time, or lately. It stays
+ * so for a moment after an answer, so that nobody learns from it who was asked about.
+ */
+export const isAway = (pool: Pool, services: Services): boolean => {
+  if (pool.source?.paused) return true
+  const { open, breaker, troubledUntil } = openedOf(pool, services)
+  return 'is' in open || breaker.inARow() > 0 || services.clock.now().getTime() < troubledUntil
 }
 
 const paused: Trouble = { is: 'unavailable', detail: 'Calls to this source are paused' }
@@ -107,10 +132,9 @@ const keepable = <Answer extends Checked | Found>(answer: Answer | Trouble): Ans
 /** A source with what this node remembers of it. */
 interface Opened {
   open: OpenSource | Trouble
-  /** Faults in a row; when it was left alone since. */
-  faults: number
-  restsUntil: number
-  trying: boolean
+  breaker: Breaker
+  /** Until when it counts as away, in milliseconds. */
+  troubledUntil: number
   running: number
   waiting: (() => void)[]
 }
@@ -125,9 +149,8 @@ const openedOf = (pool: Pool, services: Services): Opened => {
   const open = openSource(pool, services)
   const fresh: Opened = {
     open: typeof open === 'string' ? { is: 'misconfigured', detail: open } : open,
-    faults: 0,
-    restsUntil: 0,
-    trying: false,
+    breaker: openBreaker(),
+    troubledUntil: 0,
     running: 0,
     waiting: [],
   }
@@ -139,24 +162,21 @@ const guard = async <Answer extends Checked | Found>(
   opened: Opened,
   services: Services,
   pool: Pool,
-  call: 'check' | 'find',
-  run: (open: OpenSource) => Promise<Answer>,
+  { call, asker, run }: { call: 'check' | 'find'; asker: Asker; run: (open: OpenSource) => Promise<Answer> },
 ): Promise<Answer | Trouble> => {
-  const { open } = opened
+  const { open, breaker } = opened
   if ('is' in open) return open
-  const now = services.clock.now().getTime()
-  if (opened.faults >= bounds.faults && (now < opened.restsUntil || opened.trying)) return resting
   if (opened.running >= bounds.calls && opened.waiting.length >= bounds.queue) return crowded
-  opened.trying = opened.faults >= bounds.faults
+  if (!breaker.enter(asker, services.clock.now().getTime())) return resting
   await enter(opened)
   const began = performance.now()
   try {
     const answer = keepable(await inTime(run(open)))
     paceOf(pool.id, call).saw(performance.now() - began)
-    return note(opened, services, pool, answer)
+    note(breaker, services, pool, asker, answer)
+    return answer
   } finally {
     leave(opened)
-    opened.trying = false
   }
 }
 
@@ -180,25 +200,15 @@ const inTime = <Answer>(asked: Promise<Answer>, ms = bounds.callMs): Promise<Ans
   return Promise.race([asked.catch(() => broken), tooLate]).finally(() => clearTimeout(timer))
 }
 
-/** Counts a fault, or forgets those before. A limit that only holds for somebody is no fault of the source. */
-const note = <Answer extends Checked | Found>(
-  opened: Opened,
-  services: Services,
-  pool: Pool,
-  answer: Answer | Trouble,
-): Answer | Trouble => {
+/** Tells the breaker of an answer. A limit that only holds for somebody is no fault of the source. */
+const note = (breaker: Breaker, services: Services, pool: Pool, asker: Asker, answer: Checked | Found): void => {
   const isFault = answer.is === 'unavailable' || answer.is === 'misconfigured'
-  const wasAway = opened.faults >= bounds.faults
-  opened.faults = isFault ? opened.faults + 1 : 0
-  if (isFault && opened.faults >= bounds.faults) opened.restsUntil = services.clock.now().getTime() + bounds.restMs
-  const type = pool.source?.type ?? ''
-  if (isFault && opened.faults === bounds.faults)
-    tell(services, pool, {
-      type: 'source.unavailable',
-      data: { source: type, why: answer.is, detail: detailOf(answer) },
-    })
-  if (!isFault && wasAway) tell(services, pool, { type: 'source.recovered', data: { source: type } })
-  return answer
+  const wasAway = breaker.inARow() >= faultsInARow
+  breaker.saw(asker, services.clock.now().getTime(), isFault)
+  const source = pool.source?.type ?? ''
+  if (isFault && !wasAway && breaker.inARow() === faultsInARow)
+    tell(services, pool, { type: 'source.unavailable', data: { source, why: answer.is, detail: detailOf(answer) } })
+  if (!isFault && wasAway) tell(services, pool, { type: 'source.recovered', data: { source } })
 }
 
 const detailOf = (answer: object): string => ('detail' in answer ? String(answer.detail).slice(0, 300) : '')

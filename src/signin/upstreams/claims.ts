@@ -48,7 +48,21 @@ const merged = (documents: readonly Document[]): Document => {
   return all
 }
 
-const ofTokens = new Set(['aud', 'azp', 'exp', 'iat', 'nbf', 'nonce', 'at_hash', 'c_hash', 's_hash', 'jti', 'sid'])
+/** What a token tells of itself, and of nobody. */
+export const ofTokens: ReadonlySet<string> = new Set([
+  'aud',
+  'azp',
+  'exp',
+  'iat',
+  'nbf',
+  'nonce',
+  'at_hash',
+  'c_hash',
+  's_hash',
+  'jti',
+  'sid',
+  '__proto__',
+])
 
 const kinds: Record<string, IdentifierKind> = { email: 'email', phone_number: 'mobile' }
 

@@ -25,6 +25,12 @@ const settings = z.strictObject({
     .describe('How this program proves at the token endpoint who it is'),
   scopes: z.array(scope).max(30).default(['openid', 'profile', 'email']),
   userinfo: z.boolean().default(true).describe('Whether what the ID token does not say is asked for at userinfo'),
+  refresh_tokens: z
+    .enum(['offline_access', 'offline_access_consent', 'access_type', 'given'])
+    .default('offline_access')
+    .describe(
+      'How it is asked for a refresh token where a connection reloads claims: by the scope `offline_access`, with `prompt=consent` besides, or by `access_type=offline`; `given`: by nothing',
+    ),
   tenant_id_field: z.string().min(1).max(200).nullable().default(null).describe('The claim that names the tenant'),
   roles_field: z.string().min(1).max(200).default('roles').describe('The claim that lists roles'),
   groups_field: z.string().min(1).max(200).default('groups').describe('The claim that lists groups'),
@@ -41,6 +47,7 @@ export const oidc: Upstream<Settings> = {
     if (missing) context.addIssue({ code: 'custom', path, message: `This is needed for ${authentication}` })
   }),
   secrets: ['client_secret', 'private_key'],
+  renews: true,
   open: (given, tools) => openRelyingParty(partyOf(given), tools),
 }
 
@@ -49,6 +56,7 @@ const partyOf = (given: Settings): RelyingParty => ({
   clientId: given.client_id,
   scopes: [...new Set(['openid', ...given.scopes])],
   userinfo: given.userinfo,
+  offline: offline[given.refresh_tokens],
   tenantField: given.tenant_id_field,
   rolesField: given.roles_field,
   groupsField: given.groups_field,
@@ -60,3 +68,11 @@ const partyOf = (given: Settings): RelyingParty => ({
   },
   publicKeys: given.private_key,
 })
+
+/** Ways to ask for a refresh token; OpenID Connect Core 1.0 section 11 lets a provider want `prompt=consent` with the scope. */
+const offline: Record<Settings['refresh_tokens'], RelyingParty['offline']> = {
+  offline_access: { scope: 'offline_access' },
+  offline_access_consent: { scope: 'offline_access', parameters: { prompt: 'consent' } },
+  access_type: { parameters: { access_type: 'offline', prompt: 'consent' } },
+  given: undefined,
+}

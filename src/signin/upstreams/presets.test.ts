@@ -3,6 +3,7 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { exportJWK, exportPKCS8, generateKeyPair, importJWK, jwtVerify } from 'jose'
 import type { Fetch } from '../../platform/fetch.ts'
+import { doubles } from './double-testing.ts'
 import { apple, facebook, github, google, microsoft } from './presets.ts'
 import { json, openProvider, toolsWith } from './provider-testing.ts'
 import type { OpenUpstream, Returned } from './upstream.ts'
@@ -196,3 +197,20 @@ test('Facebook is asked with a proof of the secret, and no address of it is prov
   assert.ok(outcome.is === 'ok', JSON.stringify(outcome))
   assert.deepEqual(outcome.user.identifiers, [{ kind: 'email', typed: 'ada@example.org', verified: false }])
 })
+
+test('a refresh token is asked for in each provider’s own way, and only where it is wanted', async () => {
+  const ways = { google: ['openid profile email', 'offline', 'login consent'], microsoft: [offlineToo, null, 'login'] }
+  for (const [name, wanted] of Object.entries(ways)) {
+    const { upstream } = (await doubles[name]?.()) ?? {}
+    const at = { callback: 'https://lido.example/callback/1', state: 'state' }
+    const asked = async (more: object) => {
+      const left = await upstream?.depart({ ...at, ...more })
+      assert.ok(left?.is === 'ok')
+      return ['scope', 'access_type', 'prompt'].map((one) => left.to.searchParams.get(one))
+    }
+    assert.deepEqual(await asked({}), ['openid profile email', null, null])
+    assert.deepEqual(await asked({ renewable: true, fresh: true }), wanted)
+  }
+})
+
+const offlineToo = 'openid profile email offline_access'

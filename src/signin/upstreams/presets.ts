@@ -28,6 +28,7 @@ export const google: Upstream<z.infer<typeof googleSettings>> = {
   name: 'google',
   settings: googleSettings,
   secrets: ['client_secret'],
+  renews: true,
   open: ({ client_id, client_secret, hosted_domain }, tools) =>
     openRelyingParty(
       {
@@ -37,6 +38,8 @@ export const google: Upstream<z.infer<typeof googleSettings>> = {
         scopes,
         authenticate: async (client) => client.ClientSecretPost(client_secret),
         tenantField: 'hd',
+        // Google knows no scope for it, and gives a refresh token with a new consent alone.
+        offline: { parameters: { access_type: 'offline', prompt: 'consent' } },
         ...(hosted_domain ? { more: { hd: hosted_domain } } : {}),
         // The parameter only asks: whoever changes the address comes with another domain.
         admits: ({ hd }) =>
@@ -63,6 +66,7 @@ export const microsoft: Upstream<z.infer<typeof microsoftSettings>> = {
   name: 'microsoft',
   settings: microsoftSettings,
   secrets: ['client_secret'],
+  renews: true,
   open: ({ client_id, client_secret, tenant, tenants }, tools) =>
     openRelyingParty(
       {
@@ -71,6 +75,7 @@ export const microsoft: Upstream<z.infer<typeof microsoftSettings>> = {
         clientId: client_id,
         scopes,
         tenantField: 'tid',
+        offline: { scope: 'offline_access' },
         authenticate: async (client) => client.ClientSecretPost(client_secret),
         vouches: ({ xms_edov }) => xms_edov === true,
         admits: ({ tid }) =>
@@ -96,6 +101,7 @@ export const apple: Upstream<z.infer<typeof appleSettings>> = {
   name: 'apple',
   settings: appleSettings,
   secrets: ['private_key'],
+  renews: true,
   open: (given, tools) => openRelyingParty({ ...applePartyOf(given, tools) }, tools),
 }
 

@@ -28,6 +28,21 @@ export interface Provider {
   rotate(): Promise<void>
   /** Whether it answers at all. */
   down: boolean
+  /** What it makes of its refresh tokens, each of which is good once. */
+  again: Again
+}
+
+/** How a provider answers whoever asks again who somebody is. */
+interface Again {
+  /** How often it was asked; what userinfo says besides since; what a new ID token says, where one comes. */
+  times: number
+  userinfo: Record<string, unknown>
+  claims: Record<string, unknown> | undefined
+  /** Milliseconds that it takes. */
+  latency: number
+  /** Answers in the place of the token endpoint, and of userinfo. */
+  instead: (() => Reply) | undefined
+  insteadOfInfo: (() => Reply) | undefined
 }
 
 interface Options {
@@ -51,6 +66,32 @@ export const openProvider = async ({
   const codes = new Map<string, { form: URLSearchParams; idToken: string; info: unknown }>()
   const infos = new Map<string, unknown>()
   const asked: Provider['asked'] = new Map()
+  const refreshTokens = new Map<string, Record<string, unknown>>()
+  const again: Again = {
+    ...{ times: 0, userinfo: {}, claims: undefined, latency: 0, instead: undefined, insteadOfInfo: undefined },
+  }
+  const refreshTokenFor = (info: Record<string, unknown>) => {
+    const value = randomUUID()
+    refreshTokens.set(value, info)
+    return value
+  }
+  const renew = async (form: URLSearchParams): Promise<Reply> => {
+    again.times += 1
+    await new Promise((resolve) => setTimeout(resolve, again.latency))
+    const value = form.get('refresh_token') ?? ''
+    const known = refreshTokens.get(value)
+    if (again.instead) return again.instead()
+    refreshTokens.delete(value)
+    if (!known) return json({ error: 'invalid_grant' }, 400)
+    const access_token = randomUUID()
+    infos.set(access_token, { ...known, ...again.userinfo })
+    const now = Math.floor(Date.now() / 1000)
+    const told = { iss: named, aud: clientId, iat: now, exp: now + 300, sub: known.sub, ...again.claims }
+    return json({
+      ...{ access_token, token_type: 'Bearer', expires_in: 300, refresh_token: refreshTokenFor(known) },
+      ...(again.claims ? { id_token: await keys.sign(told) } : {}),
+    })
+  }
   const token = async (body: string, headers: Headers): Promise<Reply> => {
     const form = new URLSearchParams(body)
     const kept = codes.get(form.get('code') ?? '')
@@ -60,6 +101,7 @@ export const openProvider = async ({
     } catch {
       return json({ error: 'invalid_client' }, 401)
     }
+    if (form.get('grant_type') === 'refresh_token') return renew(form)
     const challenge = createHash('sha256')
       .update(form.get('code_verifier') ?? '')
       .digest('base64url')
@@ -68,12 +110,16 @@ export const openProvider = async ({
     if (!kept || !fits) return json({ error: 'invalid_grant' }, 400)
     const access_token = randomUUID()
     infos.set(access_token, kept.info)
-    return json({ access_token, token_type: 'Bearer', expires_in: 300, id_token: kept.idToken })
+    const { scope, access_type } = Object.fromEntries(kept.form)
+    const isOffline = scope?.split(' ').includes('offline_access') || access_type === 'offline'
+    const refresh = isOffline ? { refresh_token: refreshTokenFor(kept.info as Record<string, unknown>) } : {}
+    return json({ access_token, token_type: 'Bearer', expires_in: 300, id_token: kept.idToken, ...refresh })
   }
   const provider: Provider = {
     issuer,
     asked,
     down: false,
+    again,
     fetch: async (url, { headers = {}, body = '' } = {}) => {
       if (provider.down || !url.startsWith(new URL(issuer).origin))
         throw new Error('A request to another server failed')
@@ -83,6 +129,7 @@ export const openProvider = async ({
         return json({ ...documentOf(named, issuer), ...metadata })
       if (pathname.endsWith('/keys')) return json({ keys: [keys.jwk] })
       if (pathname.endsWith('/token')) return token(String(body), new Headers(headers))
+      if (again.insteadOfInfo) return again.insteadOfInfo()
       const info = infos.get(new Headers(headers).get('authorization')?.slice(7) ?? '')
       return info ? json(info) : json({ error: 'invalid_token' }, 401)
     },

@@ -1,9 +1,9 @@
 import type * as openid from 'openid-client'
 import { randomToken, sha256 } from '../../platform/secrets.ts'
 import type { Tried } from '../sources/source.ts'
-import { outsiderFrom } from './claims.ts'
+import { ofTokens, outsiderFrom } from './claims.ts'
 import { faultOf } from './faults.ts'
-import type { Arrived, Departing, NotArrived, OpenUpstream, Returned, UpstreamTools } from './upstream.ts'
+import type { Arrived, Departing, NotArrived, OpenUpstream, Renewed, Returned, UpstreamTools } from './upstream.ts'
 
 type Client = typeof openid
 
@@ -21,6 +21,8 @@ export interface RelyingParty {
   publicKeys?: string | null
   /** Parameters that this provider wants besides. */
   more?: Record<string, string>
+  /** What is asked for besides where a refresh token is wanted; undefined where it gives one to everybody. */
+  offline?: { scope?: string; parameters?: Record<string, string> } | undefined
   /** What is known of somebody besides their ID token, from what the browser brought. */
   told?(fields: Returned['fields']): Record<string, unknown>
   /** Whether the email address is theirs, where the provider says so in a way of its own. */
@@ -34,7 +36,17 @@ interface Kept {
   verifier: string
   maxAge?: number | undefined
   fresh?: boolean | undefined
+  renewable?: boolean | undefined
   at: number
+}
+
+/** What a provider is asked again with: its refresh token, and what only its ID token told of somebody. */
+interface Renewal {
+  /** Who gave it, and to whom: nobody else is shown it, also where the settings are another's by now. */
+  from: string
+  refresh_token: string
+  sub: string
+  id_token: Record<string, unknown>
 }
 
 /** An OpenID Provider as an upstream: authorization code with PKCE, state and nonce (security.md 85–90). */
@@ -43,6 +55,7 @@ export const openRelyingParty = (party: RelyingParty, tools: UpstreamTools): Ope
   return {
     depart: (at) => caught(() => depart(party, tools, configured, at)),
     arrive: (returned, kept, at) => caught(() => arrive(party, configured, { returned, kept: kept as Kept, ...at })),
+    renew: (renewal) => renew(party, configured, renewal as Renewal),
     leave: async (session, { back, state }) => leave(await configured(), session, back, state).catch(() => undefined),
     test: () => test(party, tools),
     ...(party.publicKeys
@@ -58,19 +71,23 @@ const depart = async (
   party: RelyingParty,
   tools: UpstreamTools,
   configured: Configured,
-  { callback, state, loginHint, fresh, maxAge, acrValues, lang }: Departing,
+  { callback, state, loginHint, fresh, maxAge, acrValues, lang, renewable }: Departing,
 ): Promise<{ is: 'ok'; to: URL; keep: Kept }> => {
   const { client, config } = await configured()
-  const kept = { nonce: randomToken(), verifier: randomToken(48), maxAge, fresh, at: tools.clock.now().getTime() }
+  const at = tools.clock.now().getTime()
+  const kept = { nonce: randomToken(), verifier: randomToken(48), maxAge, fresh, renewable, at }
+  const offline = renewable ? party.offline : undefined
+  const prompts = [...(fresh ? ['login'] : []), ...(offline?.parameters?.prompt ? [offline.parameters.prompt] : [])]
   const to = client.buildAuthorizationUrl(config, {
     redirect_uri: callback,
-    scope: party.scopes.join(' '),
+    scope: [...party.scopes, ...(offline?.scope ? [offline.scope] : [])].join(' '),
     state,
     nonce: kept.nonce,
     code_challenge: sha256(kept.verifier),
     code_challenge_method: 'S256',
     ...(loginHint ? { login_hint: loginHint } : {}),
-    ...(fresh ? { prompt: 'login' } : {}),
+    ...offline?.parameters,
+    ...(prompts.length > 0 ? { prompt: prompts.join(' ') } : {}),
     ...(maxAge !== undefined ? { max_age: String(maxAge) } : {}),
     ...(acrValues && acrValues.length > 0 ? { acr_values: acrValues.join(' ') } : {}),
     ...(lang ? { ui_locales: lang } : {}),
@@ -108,11 +125,7 @@ const arrive = async (
     return { is: 'refused', detail: 'The provider did not ask anew who it is: auth_time is from before.' }
   const wrong = party.admits?.(token)
   if (wrong) return { is: 'refused', detail: wrong }
-  const { userinfo_endpoint } = config.serverMetadata()
-  const info =
-    party.userinfo && userinfo_endpoint && tokens.access_token
-      ? await client.fetchUserInfo(config, tokens.access_token, token.sub)
-      : undefined
+  const info = await infoOf(party, { client, config }, tokens.access_token, token.sub)
   const documents = [token, info, party.told?.(returned.fields)].filter((one) => one !== undefined)
   return {
     is: 'ok',
@@ -121,6 +134,61 @@ const arrive = async (
     amr: Array.isArray(token.amr) ? token.amr.filter((one): one is string => typeof one === 'string') : undefined,
     at: typeof token.auth_time === 'number' ? new Date(token.auth_time * 1000) : undefined,
     session: { id_token: tokens.id_token },
+    ...(kept.renewable && tokens.refresh_token
+      ? {
+          renewal: {
+            from: giverOf(party),
+            refresh_token: tokens.refresh_token,
+            sub: token.sub,
+            id_token: lastingOf(token),
+          } satisfies Renewal,
+        }
+      : {}),
+  }
+}
+
+const infoOf = async (
+  { userinfo }: RelyingParty,
+  { client, config }: Awaited<ReturnType<Configured>>,
+  accessToken: string | undefined,
+  sub: string,
+): Promise<Record<string, unknown> | undefined> =>
+  userinfo && config.serverMetadata().userinfo_endpoint && accessToken
+    ? client.fetchUserInfo(config, accessToken, sub)
+    : undefined
+
+const giverOf = ({ issuer, clientId }: RelyingParty): string => JSON.stringify([issuer, clientId])
+
+/** What an ID token tells of somebody, without what it tells of itself. */
+const lastingOf = (token: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(token).filter(([name]) => !ofTokens.has(name)))
+
+/**
+ * Asks again by the refresh token (OpenID Connect Core 1.0 section 12). A new ID token and userinfo have to be of the same
+ * `sub`; where no new ID token comes, the first one's word stands for what userinfo does not tell. Once the provider has
+ * answered, its new refresh token is kept whatever comes after.
+ */
+const renew = async (party: RelyingParty, configured: Configured, before: Renewal): Promise<Renewed> => {
+  if (before.from !== giverOf(party)) return { is: 'ended' }
+  let renewal: Renewal | undefined
+  try {
+    const { client, config } = await configured()
+    const tokens = await client.refreshTokenGrant(config, before.refresh_token)
+    renewal = { ...before, refresh_token: tokens.refresh_token ?? before.refresh_token }
+    const token = tokens.claims()
+    if (token && token.sub !== before.sub)
+      return { is: 'refused', detail: 'The new ID token is of somebody else.', renewal }
+    if (token) renewal.id_token = lastingOf(token)
+    const wrong = party.admits?.(renewal.id_token)
+    if (wrong) return { is: 'refused', detail: wrong, renewal }
+    const info = await infoOf(party, { client, config }, tokens.access_token, before.sub)
+    const documents = token ? [renewal.id_token, info] : [info, renewal.id_token]
+    const told = documents.filter((one) => one !== undefined)
+    return { is: 'ok', user: outsiderFrom(before.sub, told, party), renewal }
+  } catch (error) {
+    const { error: code } = (error ?? {}) as { error?: unknown }
+    if (!renewal && code === 'invalid_grant') return { is: 'ended' }
+    return { ...faultOf(error), ...(renewal ? { renewal } : {}) }
   }
 }
 
@@ -166,9 +234,17 @@ const throughGuard =
   (fetch: UpstreamTools['fetch']): openid.CustomFetch =>
   async (url, { method, headers, body }) => {
     const sent = body === null || body === undefined ? {} : { body: String(body) }
-    const { status, headers: received, text } = await fetch(url, { method, headers, ...sent })
+    const {
+      status,
+      headers: received,
+      text,
+    } = await fetch(url, { method, headers, ...sent, ...patienceFor(sent.body) })
     return new Response([204, 205, 304].includes(status) ? null : text(), { status, headers: received })
   }
+
+/** An answer that comes late may hold the only refresh token that is left; nobody waits for it so long. */
+const patienceFor = (body: string | undefined): { timeoutMs?: number } =>
+  body?.includes('grant_type=refresh_token') ? { timeoutMs: 10_000 } : {}
 
 /** A discovery document is read again after an hour, and at once where reading it failed. */
 const remembered = <Result>(make: () => Promise<Result>, { clock }: UpstreamTools): (() => Promise<Result>) => {

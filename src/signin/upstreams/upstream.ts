@@ -17,6 +17,8 @@ export interface Departing {
   maxAge?: number | undefined
   acrValues?: string[] | undefined
   lang?: string | undefined
+  /** Whether what is told of them will be asked for again while they are signed in here. */
+  renewable?: boolean | undefined
 }
 
 /** What the browser brought back: the parameters of the address, or the fields of the form. */
@@ -36,7 +38,15 @@ export interface Arrived {
   at?: Date | undefined
   /** What signing out there needs later, such as an ID token or a SAML session index; sealed by whoever calls. */
   session?: unknown
+  /** What it is asked again with, where that was wanted and it gave something; a secret, sealed by whoever calls. */
+  renewal?: unknown
 }
+
+/**
+ * What came of asking again: somebody, a fault, or that they are not signed in there any more. `renewal` takes the place of
+ * the one before, also where nothing else was told.
+ */
+export type Renewed = Arrived | (NotArrived & { renewal?: unknown }) | { is: 'ended' }
 
 /** Why somebody could not be let in; `detail` is for operators and holds no secret, token or personal data. */
 export interface NotArrived {
@@ -49,6 +59,8 @@ export interface OpenUpstream {
   /** Where to send the browser, and what has to be kept (sealed, used once) until it comes back. */
   depart(at: Departing): Promise<{ is: 'ok'; to: URL; keep: unknown } | NotArrived>
   arrive(returned: Returned, kept: unknown, at: Pick<Departing, 'callback' | 'state'>): Promise<Arrived | NotArrived>
+  /** Asks again who somebody is that it told of before, where the upstream can; what it is asked with may be good once. */
+  renew?(renewal: unknown): Promise<Renewed>
   /** Where to send a browser that signs out, where the upstream can. */
   leave?(session: unknown, at: { back: string; state: string }): Promise<URL | undefined>
   test(): Promise<Tried[]>
@@ -70,5 +82,7 @@ export interface Upstream<Settings = unknown> {
   readonly settings: ZodType<Settings>
   /** Those of the settings that are kept sealed and never shown again. */
   readonly secrets: readonly string[]
+  /** Whether it may be asked again who somebody is while they are signed in here. */
+  readonly renews?: boolean
   open(settings: Settings, tools: UpstreamTools): OpenUpstream
 }

@@ -35,6 +35,10 @@ const choices = {
     public: 'By the same name as every other client (public)',
     pairwise: 'By a name of their own at each sector (pairwise)',
   },
+  id_token_claims: {
+    minimal: 'Who it is; the rest is at userinfo (minimal)',
+    scopes: 'Also what its scopes let it know (scopes)',
+  },
   response_types: {
     code: 'A code (code)',
     'code id_token': 'A code and an ID token (code id_token); for certification',
@@ -116,6 +120,13 @@ export const clientWording = (connections: { value: string; label: string }[]): 
     introspection_signed_response_alg: 'Introspection in a JWT is signed by',
     id_token_encrypted_response_alg: 'ID tokens are encrypted by',
     id_token_encrypted_response_enc: 'ID tokens are encrypted with',
+    userinfo_encrypted_response_alg: 'Userinfo is encrypted by',
+    userinfo_encrypted_response_enc: 'Userinfo is encrypted with',
+    introspection_encrypted_response_alg: 'Introspection is encrypted by',
+    introspection_encrypted_response_enc: 'Introspection is encrypted with',
+    authorization_encrypted_response_alg: 'Answers in a JWT are encrypted by',
+    authorization_encrypted_response_enc: 'Answers in a JWT are encrypted with',
+    id_token_claims: 'ID tokens tell',
     subject_type: 'It knows people',
     sector_identifier_uri: 'Where its sector is described',
     dpop_bound_access_tokens: 'Its tokens need its key (DPoP)',
@@ -155,6 +166,7 @@ export const clientWording = (connections: { value: string; label: string }[]): 
     jwks: 'As a JSON Web Key Set: {"keys": [...]}. Only public keys.',
     jwks_uri: 'An https address; in place of the keys themselves.',
     require_pkce: 'Only a client that proves who it is may do without.',
+    id_token_claims: 'For applications that read the ID token and never ask userinfo.',
     authorization_details_types: 'Types of its resources, one a line. Empty: all of them.',
     sector_identifier_uri: 'An https address with a JSON list of all of its redirect addresses.',
     logo_uri: 'An https address; shown where people are asked for consent.',
@@ -198,6 +210,12 @@ export const clientWording = (connections: { value: string; label: string }[]): 
         'introspection_signed_response_alg',
         'id_token_encrypted_response_alg',
         'id_token_encrypted_response_enc',
+        'userinfo_encrypted_response_alg',
+        'userinfo_encrypted_response_enc',
+        'introspection_encrypted_response_alg',
+        'introspection_encrypted_response_enc',
+        'authorization_encrypted_response_alg',
+        'authorization_encrypted_response_enc',
         'subject_type',
         'sector_identifier_uri',
       ],
@@ -206,6 +224,7 @@ export const clientWording = (connections: { value: string; label: string }[]): 
       title: 'Tokens',
       fields: [
         'id_token_signed_response_alg',
+        'id_token_claims',
         'require_auth_time',
         'resources',
         'authorization_details_types',
@@ -271,6 +290,7 @@ export const clientFacts = (client: Json, connections: { value: string; label: s
         ? [{ name: 'It knows people', value: wordsOf('subject_type', [client.subject_type]) }]
         : []),
       { name: 'ID tokens are signed by', value: String(client.id_token_signed_response_alg) },
+      { name: 'ID tokens tell', value: wordsOf('id_token_claims', [client.id_token_claims]) },
       listed(
         'APIs',
         Object.entries(client.resources as Record<string, string[]>).map(

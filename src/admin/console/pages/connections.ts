@@ -34,6 +34,7 @@ const connections: Section = {
   tabs: workspaceTabs,
   wording: (visit, item) => wordingOf(visit, item),
   facts: (item) => factsIn(item),
+  detail: { view: 'console/connection', load: (visit, item) => otherSideOf(visit, item) },
   loss: ({ name }) => `The users of ${name} cannot sign in to this workspace any more. The pool and its users stay.`,
 }
 
@@ -82,8 +83,8 @@ const words: Wording = {
     domains: 'Email domains',
     amr: 'Methods that tokens name',
     mapping: 'Further claims',
-    reload_claims_at_refresh: 'Ask the source again at each refresh',
-    context_cache_seconds: 'Tell what was said at the sign-in, for seconds',
+    reload_claims_at_refresh: 'Ask again at each refresh',
+    context_cache_seconds: 'Tell what was learnt at the sign-in, for seconds',
     post_authentication_script: 'Script',
     post_authentication_application: 'Application',
   },
@@ -93,8 +94,9 @@ const words: Wording = {
     post_authentication_application:
       'People are sent there next; with a script, those whom it redirects. As JSON, with "url" and "public_key".',
     reload_claims_at_refresh:
-      'For pools that are kept in step with a source: whoever is closed there gets no new tokens.',
-    context_cache_seconds: 'Of the script or application below. Empty: for as long as the sign-in lasts.',
+      'For pools that are kept in step with a source, or that an OpenID Provider lets people into: whoever is closed or signed out there gets no new tokens.',
+    context_cache_seconds:
+      'From the script or application below, and from outside. Empty: for as long as the sign-in lasts.',
     pool: 'Only those that are not connected yet.',
     name: 'What people choose. Empty: the name of the pool.',
     position: 'The smallest comes first.',
@@ -102,7 +104,8 @@ const words: Wording = {
     hidden: 'They are found by their email domain, or where it is the only way in.',
     domains: 'Whoever types an address of one of them is sent here at once. One a line.',
     amr: 'In the place of those that were used (RFC 8176). One a line; empty: those that were used.',
-    mapping: 'Claim = field of the profile, or metadata.field. One a line: department = metadata.department',
+    mapping:
+      'Claim = field of the profile, metadata.field, or upstream.claim for what was told outside at the sign-in. One a line: department = metadata.department',
   },
   groups: [
     { title: 'The connection', fields: ['pool', 'name', 'enabled'] },
@@ -113,6 +116,25 @@ const words: Wording = {
       fields: ['post_authentication_script', 'post_authentication_application'],
     },
   ],
+}
+
+/**
+ * What the other side of a federated pool has to know: where it sends people back to, at every address of the workspace.
+ * A domain that is not proven is none of them: who holds it would be sent the answers.
+ */
+const otherSideOf = async (visit: Visit, { id, pool_id }: Json): Promise<{ callbacks: string[]; isSaml: boolean }> => {
+  const nothing = { callbacks: [], isSaml: false }
+  if (!allows(visit, 'getPool')) return nothing
+  const { body: pool } = await call(visit, 'getPool', { params: { pool: String(pool_id) } })
+  if (pool.kind !== 'federated') return nothing
+  const { workspace = '' } = visit.params
+  const known = allows(visit, 'listDomains')
+    ? await call(visit, 'listDomains', { params: { workspace }, query: { limit: 200 } })
+    : undefined
+  const active = ((known?.body.items ?? []) as Json[]).filter(({ state }) => state === 'active')
+  const origins = [visit.services.config.publicUrl, ...active.map(({ origin }) => String(origin))]
+  const callbacks = origins.map((origin) => `${origin}/callback/${id}`)
+  return { callbacks, isSaml: (pool.upstream as Json | null)?.type === 'saml' }
 }
 
 const factsIn = (item: Json): FactGroup[] => [

@@ -26,12 +26,20 @@ const domains: Section = {
     hints: { host: 'Such as login.example.com: no scheme, no port, no path.' },
   }),
   facts: (item) => factsOf(item),
-  detail: { view: 'console/domain', load: async (visit, item) => ({ steps: stepsOf(visit, item) }) },
+  detail: {
+    view: 'console/domain',
+    load: async (visit, item) => ({ steps: stepsOf(visit, item), records: item.dns_records }),
+  },
   loss: ({ origin }) =>
     `Nobody can sign in at ${origin} any more, and applications that know the workspace by this issuer stop working.`,
 }
 
 const states: Record<string, string> = { pending: 'Not verified: it answers nobody', active: 'Answers' }
+
+const proofs: Record<string, string> = {
+  dns: 'By its DNS',
+  operator: 'By an operator without limits, unasked',
+}
 
 const factsOf = (domain: Json): FactGroup[] => [
   {
@@ -40,6 +48,8 @@ const factsOf = (domain: Json): FactGroup[] => [
       { name: 'Issuer', value: String(domain.origin), as: 'code' },
       { name: 'Discovery', value: `${domain.origin}/.well-known/openid-configuration`, as: 'code' },
       { name: 'State', value: states[String(domain.state)] ?? '' },
+      ...(domain.proof ? [{ name: 'Proven', value: proofs[String(domain.proof)] ?? '' }] : []),
+      ...(domain.proven_at ? [{ name: 'Proven at', value: String(domain.proven_at), as: 'time' as const }] : []),
       { name: 'Primary', value: domain.primary ? 'Yes: mails of operators and the API name it' : 'No' },
       { name: 'Named', value: String(domain.created_at), as: 'time' },
     ],
@@ -53,7 +63,7 @@ interface Step {
   lead: string
   route: string
   body?: Json
-  notice: string
+  notice(answer: Json): string
   fits(domain: Json): boolean
 }
 
@@ -61,17 +71,26 @@ const steps: readonly Step[] = [
   {
     name: '~verify',
     title: 'Verify',
-    lead: 'The host is asked for something that only this program can say. Its DNS and its proxy have to lead here by now.',
+    lead: 'The TXT record of the domain is looked up. Where it names this workspace, the workspace answers at the domain from then on, also if its address does not lead here yet.',
     route: 'verifyDomain',
-    notice: 'The domain leads here, and the workspace answers at it.',
-    fits: ({ state }) => state === 'pending',
+    notice: () => 'The domain is this workspace’s, and the workspace answers at it.',
+    fits: ({ state, proof }) => state === 'pending' || proof !== 'dns',
+  },
+  {
+    name: '~check',
+    title: 'Check both records',
+    lead: 'The TXT record is looked up, and the address of the domain is asked whether it leads here. Nothing changes.',
+    route: 'checkDomain',
+    notice: ({ dns, leads_here }) =>
+      `${found[String(dns)]} ${leads_here ? 'The address leads here.' : 'The address does not lead here yet.'}`,
+    fits: () => true,
   },
   {
     name: '~activate',
     title: 'Activate without asking',
-    lead: 'The workspace answers at this host from now on, whether or not it leads here yet. For hosts that this server cannot reach itself.',
+    lead: 'The workspace answers at this host from now on, whoever it belongs to. For hosts whose DNS this server cannot ask.',
     route: 'activateDomain',
-    notice: 'The workspace answers at the domain.',
+    notice: () => 'The workspace answers at the domain.',
     fits: ({ state }) => state === 'pending',
   },
   {
@@ -80,7 +99,7 @@ const steps: readonly Step[] = [
     lead: 'Invitations and the API name this address as the issuer from now on. The other addresses go on answering.',
     route: 'updateDomain',
     body: { primary: true },
-    notice: 'The domain is the primary address.',
+    notice: () => 'The domain is the primary address.',
     fits: ({ state, primary }) => state === 'active' && !primary,
   },
   {
@@ -89,10 +108,17 @@ const steps: readonly Step[] = [
     lead: 'Invitations and the API name the address below this installation again. The domain goes on answering.',
     route: 'updateDomain',
     body: { primary: false },
-    notice: 'The domain is not the primary address any more.',
+    notice: () => 'The domain is not the primary address any more.',
     fits: ({ primary }) => primary === true,
   },
 ]
+
+const found: Record<string, string> = {
+  proven: 'The TXT record names this workspace.',
+  different: 'There is a TXT record, but not with this value.',
+  missing: 'There is no TXT record yet.',
+  unreachable: 'The name servers of the domain did not answer.',
+}
 
 const hrefOf = (visit: Visit): string => `${workspaceHref(visit)}/domains/${encodeURIComponent(visit.params.id ?? '')}`
 
@@ -111,7 +137,7 @@ const take = async (visit: Visit, step: Step): Promise<Outcome> => {
   const asked = step.body ? { body: step.body } : {}
   const told = await call(visit, step.route, asked).catch((error) => faultsFor(error).alert)
   if (typeof told === 'string') return ask(visit, step, told)
-  return { to: hrefOf(visit), notice: step.notice }
+  return { to: hrefOf(visit), notice: step.notice(told.body) }
 }
 
 const pagesOfStep = (step: Step): ConsolePage[] => {

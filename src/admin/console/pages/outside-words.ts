@@ -26,6 +26,7 @@ const settings: Record<string, string> = {
   sso_url: 'Single sign-on address',
   slo_url: 'Single logout address',
   tenant_id_field: 'Field that names the tenant',
+  refresh_tokens: 'How it is asked for refresh tokens',
 }
 
 const others: Record<string, string> = {
@@ -56,6 +57,7 @@ const others: Record<string, string> = {
   'mapping.tenant.id': 'Tenant of everybody',
   'mapping.tenant.taken': 'Tenants are joined',
   'mapping.tenant.ignore': 'Tenants that are left alone',
+  'mapping.reach': 'What may be given',
   'mapping.script': 'Script with the last word',
 }
 
@@ -67,6 +69,12 @@ const takings = [
 ]
 
 const options: Wording['options'] = {
+  'settings.refresh_tokens': [
+    { value: 'offline_access', label: 'By the scope offline_access' },
+    { value: 'offline_access_consent', label: 'By the scope offline_access, and prompt=consent' },
+    { value: 'access_type', label: 'By access_type=offline, and prompt=consent' },
+    { value: 'given', label: 'Not at all: it gives one to everybody' },
+  ],
   mode: [
     { value: 'migrate', label: 'They come over for good as they sign in' },
     { value: 'sync', label: 'They stay there, and a copy is kept fresh here' },
@@ -92,6 +100,10 @@ const options: Wording['options'] = {
   'mapping.when': takings
     .slice(1, 3)
     .map((one) => (one.value === 'every_sign_in' ? { ...one, label: 'At every sign-in' } : one)),
+  'mapping.reach': [
+    { value: 'everything', label: 'Every tenant and role, also global ones' },
+    { value: 'pool', label: 'Tenants of this pool, and their roles' },
+  ],
   'mapping.roles.taken': takings,
   'mapping.groups.taken': takings,
   'mapping.tenant.taken': takings,
@@ -123,7 +135,10 @@ export const outsideWording = (place: 'source' | 'upstream', type: string): Word
     groups: [
       { title: 'The other side', fields: Object.keys(settings).map((name) => within(`settings.${name}`)) },
       { title: isSource ? 'People' : 'Signing in', fields: first.map(within) },
-      { title: 'Mapping', fields: ['when', 'profile', 'metadata', 'script'].map((name) => within(`mapping.${name}`)) },
+      {
+        title: 'Mapping',
+        fields: ['when', 'profile', 'metadata', 'reach', 'script'].map((name) => within(`mapping.${name}`)),
+      },
       { title: 'Roles', fields: ['from', 'taken', 'ignore'].map((name) => within(`mapping.roles.${name}`)) },
       { title: 'Groups', fields: ['from', 'taken', 'ignore', 'names'].map((name) => within(`mapping.groups.${name}`)) },
       { title: 'Tenant', fields: ['mode', 'id', 'taken', 'ignore'].map((name) => within(`mapping.tenant.${name}`)) },

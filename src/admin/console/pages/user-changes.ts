@@ -17,6 +17,7 @@ import { passwordFields } from './users.ts'
 
 const one = '/pools/{pool}/users/{id}'
 const credential = `${one}/credentials/{credential}`
+const link = `${one}/links/{link}`
 
 export const userChangePages: ConsolePage[] = [
   { method: 'GET', path: `${one}/~edit`, handle: (visit) => showEdit(visit) },
@@ -27,6 +28,8 @@ export const userChangePages: ConsolePage[] = [
   { method: 'POST', path: `${one}/~delete`, danger: true, handle: (visit) => remove(visit) },
   { method: 'GET', path: `${credential}/~delete`, danger: true, handle: (visit) => showRemoval(visit) },
   { method: 'POST', path: `${credential}/~delete`, danger: true, handle: (visit) => removeCredential(visit) },
+  { method: 'GET', path: `${link}/~delete`, danger: true, handle: (visit) => showCut(visit) },
+  { method: 'POST', path: `${link}/~delete`, danger: true, handle: (visit) => cutLink(visit) },
 ]
 
 interface Subject {
@@ -234,4 +237,36 @@ const removeCredential = async (visit: Visit): Promise<Outcome> => {
   const { subject, name } = await openCredential(visit)
   await call(visit, 'deleteCredential')
   return { to: subject.href, notice: `The ${name} is gone, and every session has ended.` }
+}
+
+const openLink = async (visit: Visit) => {
+  const subject = await open(visit, 'deleteLink')
+  const { pool = '', id = '', link = '' } = visit.params
+  const { body } = await call(visit, 'listLinks', { params: { pool, id } })
+  const found = (body.items as Json[]).find((one) => one.pool === link)
+  return { subject, name: found ? String(found.pool_name) : link }
+}
+
+const showCut = async (visit: Visit, more: Partial<Drawn> = {}): Promise<Outcome> => {
+  const { subject, name } = await openLink(visit)
+  return draw(visit, subject, {
+    title: `Remove ${name}`,
+    lead: `${personName(subject.user)} can no longer sign in by way of ${name}, and every session of theirs ends. They can connect it again.`,
+    groups: [],
+    submit: `Remove ${name}`,
+    danger: true,
+    ...more,
+  })
+}
+
+const cutLink = async (visit: Visit): Promise<Outcome> => {
+  const { subject, name } = await openLink(visit)
+  try {
+    await call(visit, 'deleteLink', { query: visit.form.confirm === 'true' ? { confirm: 'true' } : {} })
+    return { to: subject.href, notice: `${name} is gone, and every session has ended.` }
+  } catch (error) {
+    faultsFor(error)
+    const alert = 'It is the only way by which they can sign in. Remove it again if that is meant.'
+    return showCut(visit, { alert, hidden: { confirm: 'true' } })
+  }
 }

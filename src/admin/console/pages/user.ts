@@ -168,8 +168,12 @@ const proofsOf = async (visit: Visit, user: Json, here: string) => {
   ])
   const remove = changeable(visit, user, 'deleteCredential')
   const end = changeable(visit, user, 'endSession')
+  const cut = changeable(visit, user, 'deleteLink')
   return {
-    links: links.body.items as Json[],
+    links: (links.body.items as Json[]).map((link) => ({
+      ...link,
+      remove: cut ? `${here}/links/${link.pool}/~delete` : null,
+    })),
     credentials: (credentials.body.items as Json[]).map((credential) => ({
       name: credentialNames[String(credential.type)] ?? humanName(String(credential.type)),
       made: credential.created_at,

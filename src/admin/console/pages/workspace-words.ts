@@ -10,6 +10,7 @@ const lifetimes = {
   id_token: 'ID token',
   code: 'Authorization code',
   interaction: 'Time to sign in',
+  pushed_request: 'Pushed request',
   session_idle: 'Session, unused',
   session_absolute: 'Session, at most',
   refresh_idle: 'Refresh token, unused',
@@ -47,9 +48,13 @@ export const workspaceWording: Wording = {
       { value: 'private', label: 'Schemes of their own, such as com.example.app' },
     ],
     token_events: [
-      { value: 'people', label: 'Those that people sign in for' },
       { value: 'all', label: 'All, those of machines too' },
+      { value: 'people', label: 'Those that people sign in for' },
       { value: 'none', label: 'None' },
+    ],
+    machine_events: [
+      { value: 'grouped', label: 'Written many at once, a moment later' },
+      { value: 'committed', label: 'Each written before its token is answered' },
     ],
     default_language: languages.map((lang) => ({ value: lang, label: languageName(lang) })),
   },
@@ -60,6 +65,7 @@ export const workspaceWording: Wording = {
     default_language: 'Language',
     refresh_grace_seconds: 'Grace for refresh tokens',
     token_events: 'Tokens that leave an event',
+    machine_events: "Events of machines' tokens",
     max_sessions: 'Browsers at once',
     'passkeys.rp_id': 'Domain',
     'keys.rotate_after_days': 'Change keys over after days',
@@ -76,6 +82,7 @@ export const workspaceWording: Wording = {
     'registration.per_hour': 'New ones an hour',
     'registration.per_hour_and_network': 'An hour from one network',
     'registration.expire_unused_days': 'Days unused',
+    public_requests_per_minute: 'Requests a minute',
     'registration.rotate_access_token': 'Change the token with each change',
     'registration.remember_consent': 'Remember consent',
     ...Object.fromEntries(Object.entries(lifetimes).map(([name, label]) => [`lifetimes.${name}`, label])),
@@ -87,6 +94,7 @@ export const workspaceWording: Wording = {
     'branding.color': 'As #rrggbb. The words on it turn black or white, whichever is easier to read.',
     'branding.links': 'Six at most, one a line: Privacy = https://example.com/privacy',
     default_language: 'Spoken where neither the application nor the browser asks for a language that there is.',
+    'lifetimes.pushed_request': 'How long a sign-in may be begun by it: from 5 to 600 seconds.',
     'lifetimes.interaction': 'How long somebody may take from the first page to the last.',
     'registration.mode':
       'Nobody looks at such a client before it asks people for consent, which it does at each sign-in (RFC 7591).',
@@ -96,8 +104,11 @@ export const workspaceWording: Wording = {
     'registration.resources':
       'Every such client may ask tokens for these, with these scopes, one a line: https://mcp.example.com = tools',
     'registration.expire_unused_days': 'A client that got no token for so many days is deleted. Empty: they stay.',
-    token_events:
-      'The event token.issued says by which grant, for which scopes and resource. Noting those of machines makes them slower.',
+    public_requests_per_minute:
+      'How many one address may push, or begin for a device, each minute; a network ten times as many. Each node counts for itself.',
+    token_events: 'The event token.issued says by which grant, for which scopes and resource.',
+    machine_events:
+      'A moment later costs machines nothing; a program that is killed loses those of its last tenth of a second. Each before its token is slower.',
     max_sessions:
       'In so many browsers somebody may be signed in; the oldest session ends. Empty: as many as they like.',
     refresh_grace_seconds:
@@ -117,7 +128,7 @@ export const workspaceWording: Wording = {
     },
     {
       title: 'Events',
-      fields: ['token_events'],
+      fields: ['token_events', 'machine_events'],
     },
     {
       title: 'Signing keys',
@@ -133,6 +144,12 @@ export const workspaceWording: Wording = {
         ...['most_clients', 'per_hour', 'per_hour_and_network', 'expire_unused_days'],
         ...['rotate_access_token', 'remember_consent'],
       ].map((name) => `registration.${name}`),
+    },
+    {
+      title: 'Clients that anybody can be',
+      about:
+        'Those without a secret, and those that came by themselves: what they leave here is counted by who sends it.',
+      fields: ['public_requests_per_minute'],
     },
   ],
 }
@@ -195,6 +212,7 @@ export const workspaceFacts = (workspace: Json): FactGroup[] => {
           value: timeInWords(times[name as keyof typeof lifetimes]),
         })),
         { name: 'Tokens that leave an event', value: String(workspace.token_events) },
+        { name: "Events of machines' tokens", value: String(workspace.machine_events) },
         { name: 'Grace for refresh tokens', value: timeInWords(Number(workspace.refresh_grace_seconds)) },
       ],
     },
@@ -212,6 +230,10 @@ export const workspaceFacts = (workspace: Json): FactGroup[] => {
         { name: 'Client ID metadata documents', value: documentsOf(registration) },
         ...(registration.mode === 'off' && registration.client_id_documents === 'off' ? [] : boundsOf(registration)),
       ],
+    },
+    {
+      title: 'Clients that anybody can be',
+      facts: [{ name: 'Requests a minute', value: `${workspace.public_requests_per_minute} from one address` }],
     },
   ]
 }
