@@ -1,9 +1,9 @@
 import { enableCompileCache } from 'node:module'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 
 // Compiled code is kept between starts; without it, reading the program is most of what a start costs. It is kept where
 // the program is: in a folder for everybody's temporary files, somebody else could lay code of theirs.
-enableCompileCache(fileURLToPath(import.meta.resolve('../node_modules/.cache/lido')))
+enableCompileCache(join(import.meta.dirname, '..', 'node_modules', '.cache', 'lido'))
 
 const { ConfigError, readConfig } = await import('./config.ts')
 const { start } = await import('./start.ts')
