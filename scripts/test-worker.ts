@@ -21,6 +21,8 @@ process.on('message', async (file: string) => {
 
 process.on('disconnect', () => process.exit())
 
+const { fetch } = globalThis
+
 /** Plays a file with a root and hooks of its own. What never gets to a summary has not passed. */
 const play = async (file: string): Promise<Played> => {
   const played: Played = { passed: false, tests: 0, unfinished: 0, report: '' }
@@ -35,5 +37,9 @@ const play = async (file: string): Promise<Played> => {
     Object.assign(played, { passed: success && tests > 0 && !empty, tests, unfinished: cancelled + skipped + todo })
   })
   for await (const text of events.compose(new spec())) played.report += text
+  // The next file of this process would be asked in its place.
+  if (globalThis.fetch !== fetch)
+    Object.assign(played, { passed: false, report: `${played.report}It leaves its own fetch.` })
+  globalThis.fetch = fetch
   return played
 }

@@ -122,13 +122,19 @@ const makeClients = async ({ client }: TestWorkspace, { jwks }: Signer): Promise
   return secrets
 }
 
-/** Lets every request come from somewhere else, as a proxy tells it: none is one too many of one sender. */
-export const comeFromEverywhere = (): void => {
+/**
+ * Lets every request come from somewhere else, as a proxy tells it: none is one too many of one sender. Answers what puts
+ * it back.
+ */
+export const comeFromEverywhere = (): (() => void) => {
   const send = globalThis.fetch
   globalThis.fetch = (input, init) => {
     const headers = new Headers(init?.headers)
     if (!headers.has('X-Forwarded-For')) headers.set('X-Forwarded-For', `198.18.${randomInt(256)}.${randomInt(256)}`)
     return send(input, { ...init, headers })
+  }
+  return () => {
+    globalThis.fetch = send
   }
 }
 

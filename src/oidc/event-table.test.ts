@@ -37,11 +37,15 @@ import {
 import { makeSigner } from './signer-testing.ts'
 
 let town: Town
+let putBack: () => void
 before(async () => {
-  comeFromEverywhere()
+  putBack = comeFromEverywhere()
   town = await makeTown()
 })
-after(() => town.stop())
+after(async () => {
+  putBack()
+  await town.stop()
+})
 
 /** What makes each line of the table happen. */
 const doings: Record<string, Record<string, () => Promise<unknown>>> = {
