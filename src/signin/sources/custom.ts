@@ -4,6 +4,7 @@ import type { Identifier } from '../../directory/identifiers.ts'
 import type { Outcome } from '../../platform/sandbox.ts'
 import { unavailable } from './asking.ts'
 import { readCheck, readFind } from './custom-answers.ts'
+import { tenantIdField } from './http-user.ts'
 import type { Found, Source, SourceTools, Tried, Trouble } from './source.ts'
 
 const isOrigin = (text: string): boolean => /^https?:/.test(text) && URL.parse(text)?.origin === text
@@ -19,13 +20,7 @@ const customSettings = z.strictObject({
     .max(20)
     .default([])
     .describe('Where the script’s fetch may go; plain http only reaches what EGRESS_ALLOW names'),
-  tenant_id_field: z
-    .string()
-    .trim()
-    .min(1)
-    .max(200)
-    .optional()
-    .describe('The field of the answer’s metadata, or of the answer itself, that names the tenant'),
+  tenant_id_field: tenantIdField,
 })
 type CustomSettings = z.infer<typeof customSettings>
 

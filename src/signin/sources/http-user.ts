@@ -24,6 +24,15 @@ export const httpUser = z.looseObject({
 })
 export type HttpUser = z.infer<typeof httpUser>
 
+/** A source's setting: where such an answer names the tenant. */
+export const tenantIdField = z
+  .string()
+  .trim()
+  .min(1)
+  .max(200)
+  .optional()
+  .describe('The field of the answer’s metadata, or of the answer itself, that names the tenant')
+
 export const httpPage = z.strictObject({ users: z.array(httpUser).max(1000), next: name.nullish() })
 
 export const outsiderOf = ({ must_change, mfa, ...told }: HttpUser, tenantField: string | undefined): Outsider => ({

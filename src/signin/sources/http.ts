@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Identifier } from '../../directory/identifiers.ts'
 import type { Outsider } from '../outsider.ts'
 import { ask, type Heard, misconfigured, rateLimited, silent, strange, unavailable } from './asking.ts'
-import { type HttpUser, httpPage, httpUser, isAbout, outsiderOf } from './http-user.ts'
+import { type HttpUser, httpPage, httpUser, isAbout, outsiderOf, tenantIdField } from './http-user.ts'
 import type { Checked, Found, OpenSource, Source, SourceTools, Tried, Trouble } from './source.ts'
 
 const httpSettings = z.strictObject({
@@ -13,13 +13,7 @@ const httpSettings = z.strictObject({
     .refine((url) => readUrl(url) !== undefined, 'Must be an https address without a query')
     .describe('Where /check and /find are; plain http only reaches what EGRESS_ALLOW names'),
   secret: z.string().min(16).max(1024).describe('Signs every request; at least 16 characters'),
-  tenant_id_field: z
-    .string()
-    .trim()
-    .min(1)
-    .max(200)
-    .optional()
-    .describe('The field of the answer’s metadata, or of the answer itself, that names the tenant'),
+  tenant_id_field: tenantIdField,
 })
 type HttpSettings = z.infer<typeof httpSettings>
 
