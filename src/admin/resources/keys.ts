@@ -7,7 +7,7 @@ import * as keys from '../../oidc/keys.ts'
 import { Problem } from '../../platform/problem.ts'
 import { byOf } from '../access.ts'
 import { listRoute, type Position } from '../list.ts'
-import { getWorkspace } from '../reach.ts'
+import { getChangeableWorkspace, getWorkspace } from '../reach.ts'
 import { listOf, type Route, route } from '../route.ts'
 
 const answered = z.strictObject({
@@ -55,7 +55,7 @@ export const keyRoutes: Route[] = [
     async handle(call) {
       const { services, actor, at, params, query } = call
       const { db, keyring } = services
-      const workspace = await getWorkspace(call, params.workspace)
+      const workspace = await getChangeableWorkspace(call, params.workspace)
       const among = query.alg ? [query.alg] : algorithms
       await refuseFixed(services, workspace)
       await keys.refuseWhileComing(db, at, workspace.id, among)
@@ -76,7 +76,7 @@ export const keyRoutes: Route[] = [
     async handle(call) {
       const { services, actor, at, params } = call
       const { db, keyring } = services
-      const workspace = await getWorkspace(call, params.workspace)
+      const workspace = await getChangeableWorkspace(call, params.workspace)
       const change = { keyring, at, workspaceId: workspace.id, by: byOf(actor) }
       // What was published before there was a folder may have leaked, too.
       await keyChanges.revoke(db, change, params.kid).catch(async (error: unknown) => {

@@ -41,6 +41,10 @@ test('how operators sign in is changed by nobody who may not change operators', 
     ['DELETE', '/workspaces/admin', undefined],
     ['PUT', '/workspaces/admin/messages/code', { words }],
     ['DELETE', '/workspaces/admin/messages/code', undefined],
+    ['POST', '/workspaces/admin/keys/rotate', undefined],
+    ['POST', '/workspaces/admin/keys/any/revoke', undefined],
+    ['POST', '/workspaces/admin/webhooks', { name: 'Ours', url: 'https://elsewhere.example/', types: ['*'] }],
+    ['POST', '/workspaces/admin/resources', { identifier: 'https://elsewhere.example/api', name: 'Ours' }],
   ] as const)
     assert.equal((await admin.call(method, path, body)).status, 403, `${method} ${path}`)
   assert.equal((await owner.call('PATCH', '/workspaces/admin', { name: 'Administration' })).status, 200)
