@@ -1,8 +1,9 @@
 import { hasSecret } from '../../../directory/client-protocol.ts'
 import type { Json } from '../../openapi.ts'
-import { allows, type ConsolePage, call, type Outcome, type Told, type Visit } from '../page.ts'
-import { demanding, pagesOf, type Section } from '../section.ts'
+import { allows, type ConsolePage, call, type Visit } from '../page.ts'
+import { pagesOf, type Section } from '../section.ts'
 import { clientFacts, clientWording } from './client-words.ts'
+import { type SecretHolders, secretPages, showSecret } from './secrets.ts'
 import { snippetsFor } from './snippets.ts'
 import { aboveWorkspace, workspaceHref, workspaceTabs } from './workspaces.ts'
 
@@ -35,8 +36,8 @@ const clients: Section = {
   tabs: workspaceTabs,
   wording: async (visit) => clientWording(await connectionsOf(visit)),
   detail: { view: 'console/client', load: (visit, item) => detailOf(visit, item) },
-  made: (visit, told) => secretOf(visit, told, 'The client was made.'),
-  changed: (visit, told) => secretOf(visit, told, 'The client was changed, and has a secret now.'),
+  made: (visit, told) => showSecret(secrets, visit, told, 'The client was made.'),
+  changed: (visit, told) => showSecret(secrets, visit, told, 'The client was changed, and has a secret now.'),
   loss: ({ client_name }) =>
     `Nobody can sign in to ${client_name} any more, its tokens are void, and its id is never used again.`,
 }
@@ -70,54 +71,21 @@ const detailOf = async (visit: Visit, client: Json): Promise<Json> => {
   }
 }
 
-/** The page that shows a secret this once; undefined where there is none to show. */
-const secretOf = (visit: Visit, { body }: Told, done: string): Outcome | undefined => {
-  if (typeof body.client_secret !== 'string') return undefined
-  const crumbs = [{ title: 'Clients', href: `${workspaceHref(visit)}/clients` }]
-  const values = { done, id: body.client_id, secret: body.client_secret, next: clientHref(visit, body.client_id) }
-  return { show: { view: 'console/secret', title: String(body.client_name), crumbs, values } }
-}
-
-const asking = {
+const secrets: SecretHolders = {
+  path: one,
+  among: { title: 'Clients', segment: 'clients' },
+  facts: ({ client_name, client_secret, client_id }) => ({ name: client_name, secret: client_secret, id: client_id }),
+  href: (visit, body) => clientHref(visit, body?.client_id ?? visit.params.client_id),
+  read: 'getClient',
   rotate: {
     route: 'rotateClientSecret',
-    title: 'Rotate the secret',
     text: 'A new secret is made and shown once. The one in use now stays good until you end it, or rotate again: change the application over in between. A secret from before that is void at once.',
-    button: 'Make a new secret',
+    done: 'There is a new secret. The one before stays good until you end it.',
   },
   endOld: {
     route: 'endOldClientSecret',
-    title: 'End the old secret',
     text: 'Whatever still uses the secret before the newest is refused from now on.',
-    button: 'End the old secret',
   },
-} as const
-
-const ask =
-  (what: keyof typeof asking) =>
-  async (visit: Visit): Promise<Outcome> => {
-    const { route, title, ...values } = asking[what]
-    const { body: client } = await call(demanding(visit, route), 'getClient')
-    const href = clientHref(visit, client.client_id)
-    const crumbs = [...(await aboveWorkspace(visit)), { title: String(client.client_name), href }]
-    return { show: { view: 'console/ask', title, crumbs, values } }
-  }
-
-const rotate = async (visit: Visit): Promise<Outcome> => {
-  const told = await call(visit, asking.rotate.route)
-  const shown = secretOf(visit, told, 'There is a new secret. The one before stays good until you end it.')
-  return shown ?? { to: clientHref(visit, visit.params.client_id) }
 }
 
-const endOld = async (visit: Visit): Promise<Outcome> => {
-  await call(visit, asking.endOld.route)
-  return { to: clientHref(visit, visit.params.client_id), notice: 'The old secret was ended.' }
-}
-
-export const clientPages: ConsolePage[] = [
-  ...pagesOf(clients),
-  { method: 'GET', path: `${one}/~rotate`, danger: true, handle: ask('rotate') },
-  { method: 'POST', path: `${one}/~rotate`, danger: true, handle: rotate },
-  { method: 'GET', path: `${one}/~end-old`, danger: true, handle: ask('endOld') },
-  { method: 'POST', path: `${one}/~end-old`, danger: true, handle: endOld },
-]
+export const clientPages: ConsolePage[] = [...pagesOf(clients), ...secretPages(secrets)]

@@ -1,6 +1,7 @@
 import type { Json } from '../../openapi.ts'
-import { allows, type ConsolePage, call, faultsFor, type Outcome, type Told, type Visit } from '../page.ts'
-import { demanding, type FactGroup, pagesOf, type Section } from '../section.ts'
+import { allows, type ConsolePage, call, faultsFor, type Outcome, type Visit } from '../page.ts'
+import { type FactGroup, pagesOf, type Section } from '../section.ts'
+import { type SecretHolders, secretPages, showSecret } from './secrets.ts'
 import { aboveWorkspace, workspaceHref, workspaceTabs } from './workspaces.ts'
 
 const one = '/workspaces/{workspace}/webhooks/{id}'
@@ -46,7 +47,7 @@ const webhooks: Section = {
   }),
   facts: (item) => factsOf(item),
   detail: { view: 'console/webhook', load: (visit, item) => detailOf(visit, item) },
-  made: (visit, told) => secretOf(visit, told, 'The webhook was made.'),
+  made: (visit, told) => showSecret(secrets, visit, told, 'The webhook was made.'),
   loss: ({ name }) => `Nothing is sent to ${name} any more, and what waits for it is not sent either.`,
 }
 
@@ -114,48 +115,18 @@ const rowOf = (delivery: Json, here: string, changes: boolean) => {
   }
 }
 
-/** The page that shows a secret this once. */
-const secretOf = (visit: Visit, { body }: Told, done: string): Outcome | undefined => {
-  if (typeof body.secret !== 'string') return undefined
-  const crumbs = [{ title: 'Webhooks', href: `${workspaceHref(visit)}/webhooks` }]
-  const values = { done, id: null, secret: body.secret, next: webhookHref(visit, body.id) }
-  return { show: { view: 'console/secret', title: String(body.name), crumbs, values } }
-}
-
-const asking = {
+const secrets: SecretHolders = {
+  path: one,
+  among: { title: 'Webhooks', segment: 'webhooks' },
+  facts: ({ name, secret }) => ({ name, secret, id: null }),
+  href: (visit, body) => webhookHref(visit, body?.id),
+  read: 'getWebhook',
   rotate: {
     route: 'rotateWebhookSecret',
-    title: 'Rotate the secret',
     text: 'A new secret is made and shown once. Both sign until you end the one in use now, or rotate again: change the other side over in between.',
-    button: 'Make a new secret',
+    done: 'There is a new secret. Both sign until you end the old one.',
   },
-  endOld: {
-    route: 'endOldWebhookSecret',
-    title: 'End the old secret',
-    text: 'Only the newest secret signs from now on.',
-    button: 'End the old secret',
-  },
-} as const
-
-const ask =
-  (what: keyof typeof asking) =>
-  async (visit: Visit): Promise<Outcome> => {
-    const { route, title, ...values } = asking[what]
-    const { body: webhook } = await call(demanding(visit, route), 'getWebhook')
-    const crumbs = [...(await aboveWorkspace(visit)), { title: String(webhook.name), href: webhookHref(visit) }]
-    return { show: { view: 'console/ask', title, crumbs, values } }
-  }
-
-const rotate = async (visit: Visit): Promise<Outcome> => {
-  const told = await call(visit, asking.rotate.route)
-  return (
-    secretOf(visit, told, 'There is a new secret. Both sign until you end the old one.') ?? { to: webhookHref(visit) }
-  )
-}
-
-const endOld = async (visit: Visit): Promise<Outcome> => {
-  await call(visit, asking.endOld.route)
-  return { to: webhookHref(visit), notice: 'The old secret was ended.' }
+  endOld: { route: 'endOldWebhookSecret', text: 'Only the newest secret signs from now on.' },
 }
 
 /** Does something, and leads back to the webhook with what came of it. */
@@ -168,10 +139,7 @@ const doing =
 
 export const webhookPages: ConsolePage[] = [
   ...pagesOf(webhooks),
-  { method: 'GET', path: `${one}/~rotate`, danger: true, handle: ask('rotate') },
-  { method: 'POST', path: `${one}/~rotate`, danger: true, handle: rotate },
-  { method: 'GET', path: `${one}/~end-old`, danger: true, handle: ask('endOld') },
-  { method: 'POST', path: `${one}/~end-old`, danger: true, handle: endOld },
+  ...secretPages(secrets),
   {
     method: 'POST',
     path: `${one}/~test`,
